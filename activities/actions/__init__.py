@@ -1,0 +1,1 @@
+"""One file per action: params, title, handler."""

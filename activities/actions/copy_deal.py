@@ -1,0 +1,114 @@
+"""Copy deal: what was sold goes on in another pipeline, while the deal itself stays."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from activities.registry import (
+    ActionContext,
+    ActionGroup,
+    ActionParams,
+    RulePlace,
+    UserChoice,
+    as_title,
+    rule_action,
+)
+from models.errors import NotFound, Problem
+from models.item import Deal, Item
+from models.item_type import ItemType
+from models.pipeline import Stage, find_stage, first_stage
+from models.product_row import ProductRow
+from models.templates import Template
+
+COPY = {"de": "Kopie", "en": "Copy", "es": "Copia", "fr": "Copie", "pl": "Kopia"}
+
+
+class CopyDeal(ActionParams):
+    name: Template | None = Field(
+        default=None, title="Name", description="The deal's with the word Copy, if empty."
+    )
+    pipeline: int | None = Field(
+        default=None, title="Pipeline", description="The deal's own, if not chosen."
+    )
+    stage: int | None = Field(
+        default=None, title="Initial stage", description="The pipeline's first, if not chosen."
+    )
+    responsible: UserChoice = Field(
+        default=UserChoice.of_item(),
+        title="Responsible person",
+        description="The deal's, if not chosen.",
+    )
+
+    async def problems(self, place: RulePlace) -> Sequence[Problem]:
+        pipeline_id = self.pipeline or place.stage.pipeline_id
+        if self.stage is None:
+            return await _problems_of_pipeline(place, pipeline_id)
+        try:
+            stage = await find_stage(place.session, self.stage)
+        except NotFound as error:
+            return [Problem("/stage", error.message)]
+        if stage.pipeline_id != pipeline_id:
+            return [
+                Problem(
+                    "/stage",
+                    f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}.",
+                )
+            ]
+        return await _problems_of_pipeline(place, pipeline_id)
+
+
+async def _problems_of_pipeline(place: RulePlace, pipeline_id: int) -> Sequence[Problem]:
+    found = await place.session.scalar(
+        select(Stage)
+        .join(Stage.pipeline)
+        .where(Stage.pipeline_id == pipeline_id, Stage.deleted_at.is_(None))
+        .where(Stage.pipeline.property.mapper.class_.item_type == ItemType.DEAL)
+        .limit(1)
+    )
+    if found is None:
+        return [Problem("/pipeline", f"There is no pipeline {pipeline_id} with stages for deals.")]
+    return []
+
+
+@rule_action(title="Copy deal", group=ActionGroup.RECURRING_SALES, items=[ItemType.DEAL])
+async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
+    """Copy the deal with its client, products and fields; the copy enters its stage as if new."""
+    source = context.item
+    await context.session.execute(
+        select(Item)
+        .where(Item.id == source.id)
+        .options(selectinload(Item.product_rows), selectinload(Item.further_contacts))
+    )
+    word = COPY.get(context.home.locale[:2], COPY["en"])
+    copy = Deal(
+        title=as_title(context.render(params.name) if params.name else f"{source.title} ({word})"),
+        responsible=await context.in_charge(params.responsible),
+        creator=source.creator,
+        contact=source.contact,
+        further_contacts=list(source.further_contacts),
+        company=source.company,
+        amount=source.amount,
+        currency=source.currency,
+        begin_date=source.begin_date,
+        close_date=source.close_date,
+        source=source.source,
+        comments=source.comments,
+        custom=dict(source.custom),
+        product_rows=[
+            ProductRow(name=row.name, price=row.price, quantity=row.quantity)
+            for row in source.product_rows
+        ],
+        source_item=source,
+    )
+    stage = await _initial_stage(params, context)
+    await context.create(copy, stage)
+    return f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."
+
+
+async def _initial_stage(params: CopyDeal, context: ActionContext) -> Stage:
+    if params.stage is not None:
+        return await find_stage(context.session, params.stage)
+    pipeline_id = params.pipeline or context.item.pipeline_id
+    return await first_stage(context.session, ItemType.DEAL, pipeline_id)

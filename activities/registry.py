@@ -1,0 +1,295 @@
+"""What an action is, what it may ask for, and the catalogue of all there are.
+
+A file in `activities/actions/` that uses `rule_action` is in the catalogue; nothing else is
+needed.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from importlib import import_module
+from inspect import get_annotations, getdoc
+from pkgutil import iter_modules
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import clock
+from models.company import Company
+from models.contact import Contact
+from models.department import Department
+from models.errors import ActionFailed, Problem
+from models.installation import Installation
+from models.item import Item
+from models.item_type import ItemType
+from models.notification import Notification
+from models.pipeline import Stage, first_stage
+from models.rule_run import RuleRun
+from models.stage_entry import Cause, create_item
+from models.templates import render
+from models.timing import Delay
+from models.user import User, supervisor_of
+
+ACTIONS_PACKAGE = "activities.actions"
+LONGEST_TITLE = 200
+"""Characters, as for people."""
+
+
+class ActionGroup(StrEnum):
+    """The headings under which the catalogue shows actions."""
+
+    RECURRING_SALES = "Recurring sales"
+    EMPLOYEE_CONTROL = "Employee monitoring and control"
+    CLIENT_BASE = "Spam and client base"
+
+
+class UserBy(StrEnum):
+    """How a rule names a person."""
+
+    USER = "user"
+    RESPONSIBLE = "responsible"
+    CREATOR = "creator"
+    DEPARTMENT = "department"
+    SUPERVISOR = "supervisor"
+
+
+class UserChoice(BaseModel):
+    """A person: a fixed user, somebody of the item, a department, or the supervisor.
+
+    `id` is that of the user or department and needed for those two only. Where one person is
+    needed of a department it is the head, else whoever has been there longest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: UserBy
+    id: int | None = None
+
+    @model_validator(mode="after")
+    def _needs_id(self) -> Self:
+        if (self.id is not None) != (self.by in {UserBy.USER, UserBy.DEPARTMENT}):
+            needed = "needs an id" if self.id is None else "has no id"
+            raise ValueError(f"a choice by {self.by} {needed}")
+        return self
+
+    @classmethod
+    def of_item(cls) -> Self:
+        return cls(by=UserBy.RESPONSIBLE)
+
+    @classmethod
+    def supervisor(cls) -> Self:
+        return cls(by=UserBy.SUPERVISOR)
+
+
+class RulePlace(NamedTuple):
+    """Where a rule is being saved: actions check their params against it."""
+
+    session: AsyncSession
+    stage: Stage
+
+
+class ActionParams(BaseModel):
+    """The settings of an action: form, API schema and validation in one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    async def problems(self, place: RulePlace) -> Sequence[Problem]:  # noqa: ARG002
+        """Return what is wrong with these params on that stage; pointers begin at the params."""
+        return ()
+
+
+Params = TypeVar("Params", bound=ActionParams)
+Handler = Callable[[Params, "ActionContext"], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class RuleAction(Generic[Params]):
+    """One kind of thing that rules do; `code` is its name everywhere."""
+
+    code: str
+    title: str
+    description: str
+    group: ActionGroup
+    items: tuple[ItemType, ...]
+    params: type[Params]
+    handler: Handler[Params]
+    warning: str | None = None
+
+
+def rule_action(
+    *, title: str, group: ActionGroup, items: Iterable[ItemType], warning: str | None = None
+) -> Callable[[Handler[Params]], Handler[Params]]:
+    """Put a handler into the catalogue under its own name, with the params it is annotated with.
+
+    `warning` is shown before somebody chooses an action that destroys something.
+    """
+
+    def register(handler: Handler[Params]) -> Handler[Params]:
+        code = handler.__name__
+        if code in _actions:
+            raise LookupError(f"There are two actions {code}.")
+        _actions[code] = RuleAction(
+            code=code,
+            title=title,
+            description=(getdoc(handler) or "").strip(),
+            group=group,
+            items=tuple(items),
+            params=get_annotations(handler)["params"],
+            handler=handler,
+            warning=warning,
+        )
+        return handler
+
+    return register
+
+
+_actions: dict[str, RuleAction[Any]] = {}
+
+
+@cache
+def all_actions() -> dict[str, RuleAction[Any]]:
+    """Return every action by its code; each file in the folder has been read."""
+    for module in iter_modules(import_module(ACTIONS_PACKAGE).__path__):
+        import_module(f"{ACTIONS_PACKAGE}.{module.name}")
+    return dict(sorted(_actions.items()))
+
+
+def as_title(text: str) -> str:
+    """Return a text as the API would accept it for a title, cut to size; it may not be empty."""
+    title = text.strip()
+    if not title:
+        raise ActionFailed("The title is empty, now that its fields are filled in.")
+    return title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
+
+
+class ClientOfItem(NamedTuple):
+    contact: Contact | None
+    company: Company | None
+
+
+SomeClient = TypeVar("SomeClient", Contact, Company)
+
+
+def _outside_bin(client: SomeClient | None) -> SomeClient | None:
+    return None if client is None or client.deleted_at is not None else client
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """What an action may ask for while it runs, in the one transaction of its run.
+
+    The item is locked and whole: client, people, stage and pipeline are loaded.
+    """
+
+    session: AsyncSession
+    item: Item
+    run: RuleRun
+    home: Installation
+    values: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def cause(self) -> Cause:
+        return Cause.rule(self.run)
+
+    def render(self, template: str, reader: User | None = None) -> str:
+        """Fill in the fields, in the locale and zone of the reader, else of the company."""
+        return render(
+            template,
+            self.values,
+            locale=(reader and reader.locale) or self.home.locale,
+            zone=(reader and reader.time_zone) or self.home.time_zone,
+        )
+
+    def moment(self, delay: Delay | None) -> datetime | None:
+        """Return the moment so long after now; days and longer by the company's calendar."""
+        return None if delay is None else delay.ends_at(clock.now(), self.home.time_zone)
+
+    def client_or_fail(self) -> ClientOfItem:
+        """Return contact and company, without those in the recycle bin; one must be left."""
+        client = ClientOfItem(_outside_bin(self.item.contact), _outside_bin(self.item.company))
+        if client == (None, None):
+            raise ActionFailed(f"{self.item.called.capitalize()} has no contact and no company.")
+        return client
+
+    async def user(self, choice: UserChoice) -> User:
+        """Return the one person chosen, or fail with the reason why there is none."""
+        match choice.by:
+            case UserBy.USER:
+                return await self._named(choice.id)
+            case UserBy.DEPARTMENT:
+                return (await self._members(choice.id))[0]
+            case UserBy.SUPERVISOR:
+                return await self._supervisor()
+            case UserBy.RESPONSIBLE:
+                return self._somebody(self.item.responsible, "Nobody is responsible for")
+            case UserBy.CREATOR:
+                return self._somebody(self.item.creator, "Nobody is known as creator of")
+
+    async def in_charge(self, choice: UserChoice) -> User | None:
+        """Return the person chosen; an item that nobody is responsible for is no failure here."""
+        if choice.by is UserBy.RESPONSIBLE:
+            return self.item.responsible
+        return await self.user(choice)
+
+    async def users(self, choices: Iterable[UserChoice]) -> list[User]:
+        """Return everybody chosen, each once, in order; of a department all members."""
+        found: dict[int, User] = {}
+        for choice in choices:
+            chosen = (
+                await self._members(choice.id)
+                if choice.by is UserBy.DEPARTMENT
+                else [await self.user(choice)]
+            )
+            found |= {user.id: user for user in chosen}
+        return list(found.values())
+
+    async def create(self, item: Item, stage: Stage | None = None) -> None:
+        """Put a new item into a stage, by default the first of its type, whose rules start."""
+        where = stage or await first_stage(self.session, item.type)
+        await create_item(self.session, item, where, self.cause)
+
+    def notify(self, recipient: User, text: str, *, sender: User | None = None) -> None:
+        """Tell somebody something, with a link to the item."""
+        self.session.add(
+            Notification(
+                recipient_id=recipient.id,
+                text=text,
+                sender_id=None if sender is None else sender.id,
+                item_id=self.item.id,
+                link=str(self.values["item.url"]),
+            )
+        )
+
+    def _somebody(self, user: User | None, nobody: str) -> User:
+        if user is None:
+            raise ActionFailed(f"{nobody} {self.item.called}.")
+        return user
+
+    async def _named(self, user_id: int | None) -> User:
+        user = await self.session.get(User, user_id)
+        if user is None or not user.active:
+            raise ActionFailed(f"User {user_id} does not work here any more.")
+        return user
+
+    async def _members(self, department_id: int | None) -> list[User]:
+        """Return the active people of a department, the head first."""
+        department = await self.session.get(Department, department_id)
+        members = await self.session.scalars(
+            select(User).where(User.department_id == department_id, User.active).order_by(User.id)
+        )
+        head = None if department is None else department.head_id
+        found = sorted(members, key=lambda user: user.id != head)
+        if not found:
+            raise ActionFailed(f"Nobody works in department {department_id}.")
+        return found
+
+    async def _supervisor(self) -> User:
+        responsible = self._somebody(self.item.responsible, "Nobody is responsible for")
+        supervisor = await supervisor_of(self.session, responsible)
+        if supervisor is None:
+            raise ActionFailed(f"Nobody is above {responsible.name}, or they are all away.")
+        return supervisor

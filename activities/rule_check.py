@@ -1,0 +1,122 @@
+"""Whether a rule could run as it is written, told when it is saved."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy import select
+
+from activities.registry import (
+    ActionParams,
+    RuleAction,
+    RulePlace,
+    UserBy,
+    UserChoice,
+    all_actions,
+)
+from models.conditions import Conditions
+from models.conditions import check as check_conditions
+from models.department import Department
+from models.errors import InvalidRule, Problem
+from models.templates import check as check_template
+from models.templates import templates_in
+from models.user import User
+
+CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
+
+NAMED = {UserBy.USER: User.id, UserBy.DEPARTMENT: Department.id}
+"""Choices that name somebody by id, who must be there."""
+
+
+async def check_rule(
+    place: RulePlace,
+    *,
+    action: str,
+    params: Mapping[str, Any],
+    conditions: Mapping[str, Any] | None,
+) -> ActionParams:
+    """Return the params as the action reads them; raises `InvalidRule` with all that is wrong.
+
+    Checks the action and its items, its params, each field in a text or condition, and that the
+    people, stages and pipelines that are named exist. Pointers begin at the rule.
+    """
+    chosen = _action(place, action)
+    try:
+        read: ActionParams = chosen.params.model_validate(params)
+    except ValidationError as error:
+        raise InvalidRule(*(_problem(each, params) for each in error.errors())) from error
+    item_type = place.stage.pipeline.item_type
+    found = [
+        Problem(f"/params{pointer}", reason)
+        for pointer, text in templates_in(read)
+        for reason in check_template(text, item_type)
+    ]
+    if conditions is not None:
+        found += [
+            Problem(f"/conditions{problem.field}", problem.reason)
+            for problem in check_conditions(CONDITIONS.validate_python(conditions), item_type)
+        ]
+    found += [
+        Problem(f"/params{problem.field}", problem.reason)
+        for problem in [*await _missing_people(place, read), *await read.problems(place)]
+    ]
+    if found:
+        raise InvalidRule(*found)
+    return read
+
+
+def _action(place: RulePlace, code: str) -> RuleAction[Any]:
+    action = all_actions().get(code)
+    if action is None:
+        known = ", ".join(all_actions())
+        raise InvalidRule(Problem("/action", f"There is no action {code}; there are {known}."))
+    item_type = place.stage.pipeline.item_type
+    if item_type not in action.items:
+        raise InvalidRule(
+            Problem("/action", f"«{action.title}» is not for {item_type}s, whose stage this is.")
+        )
+    return action
+
+
+def _problem(error: ErrorDetails, params: Mapping[str, Any]) -> Problem:
+    return Problem(f"/params{pointer_to(error, error['loc'], params)}", error["msg"])
+
+
+def pointer_to(error: ErrorDetails, location: Sequence[int | str], sent: object) -> str:
+    """Return the JSON pointer of an error's location, without pydantic's names of alternatives.
+
+    `location` begins within what was sent. Its last segment is kept if it names a missing field.
+    """
+    pointer, here = "", sent
+    for place, segment in enumerate(location):
+        if isinstance(here, Mapping) and segment in here:
+            here = here[str(segment)]
+        elif isinstance(here, Sequence) and isinstance(segment, int) and segment < len(here):
+            here = here[segment]
+        elif not (error["type"] == "missing" and place == len(location) - 1):
+            continue
+        pointer += "/" + str(segment).replace("~", "~0").replace("/", "~1")
+    return pointer
+
+
+async def _missing_people(place: RulePlace, params: ActionParams) -> Sequence[Problem]:
+    problems = []
+    for pointer, choice in _choices_in(params):
+        if choice.by in NAMED and not await place.session.scalar(
+            select(NAMED[choice.by]).where(NAMED[choice.by] == choice.id)
+        ):
+            problems.append(Problem(f"{pointer}/id", f"There is no {choice.by} {choice.id}."))
+    return problems
+
+
+def _choices_in(value: object, at: str = "") -> Iterator[tuple[str, UserChoice]]:
+    """Yield every choice of a person in the params with its JSON pointer."""
+    if isinstance(value, UserChoice):
+        yield at, value
+    elif isinstance(value, ActionParams):
+        for name in type(value).model_fields:
+            yield from _choices_in(getattr(value, name), f"{at}/{name}")
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            yield from _choices_in(each, f"{at}/{index}")

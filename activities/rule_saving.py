@@ -1,0 +1,43 @@
+"""Saving rules: checked against the catalogue of actions, then kept as a version."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.registry import RulePlace
+from activities.rule_check import check_rule
+from models.pipeline import Stage
+from models.rule import Rule
+from models.rule_edit import SAID, add_rule, rewrite, said, switch
+from models.user import User
+
+
+async def save_new_rule(
+    session: AsyncSession, stage: Stage, sent: Mapping[str, Any], by: User
+) -> Rule:
+    """Hang a rule on a stage with all fields given as JSON, or raise `InvalidRule`."""
+    text = await _checked(RulePlace(session, stage), {name: sent[name] for name in SAID})
+    return await add_rule(
+        session, stage, text, position=sent["position"], enabled=sent["enabled"], by=by
+    )
+
+
+async def save_rule(session: AsyncSession, rule: Rule, sent: Mapping[str, Any], by: User) -> None:
+    """Change those fields of a locked rule that were sent, as JSON, or raise `InvalidRule`.
+
+    Place and switch can be changed also where the text would no longer be accepted.
+    """
+    changes = {name: sent[name] for name in SAID if name in sent}
+    if changes:
+        text = await _checked(RulePlace(session, rule.stage), said(rule) | changes)
+        await rewrite(session, rule, text, by)
+    rule.position = sent.get("position", rule.position)
+    await switch(session, rule, enabled=sent.get("enabled", rule.enabled))
+
+
+async def _checked(place: RulePlace, text: dict[str, Any]) -> dict[str, Any]:
+    params = await check_rule(
+        place, action=text["action"], params=text["params"], conditions=text["conditions"]
+    )
+    return text | {"params": params.model_dump(mode="json")}

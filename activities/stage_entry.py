@@ -1,0 +1,271 @@
+"""The runner: what is true of every action, once, in the one transaction of its run.
+
+Lock, fence, conditions, texts, the action in a savepoint, outcome, the agenda as reply. Effect and
+outcome commit together, so Temporal may offer a step as often as it likes.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.registry import ActionContext, RuleAction, all_actions
+from models import clock
+from models.agenda import Agenda, Fault, Step, Stop
+from models.conditions import Conditions, Outcome, Verdict, evaluate
+from models.database import TRIES, Database, lost_a_race
+from models.errors import ActionFailed, CrmError, LoopDetected
+from models.field_values import field_values
+from models.installation import Installation, installation
+from models.notification import Notification
+from models.provenance import acting
+from models.rule import is_enabled
+from models.rule_run import (
+    ON_THE_AGENDA,
+    OPEN,
+    Hold,
+    RuleRun,
+    RunState,
+    finish_run,
+    hold_run,
+    record_fault,
+    untold,
+)
+from models.settings import Automation, Settings
+from models.stage_entry import StageEntry, lock_entry
+from models.user import administrators
+
+log = structlog.get_logger()
+
+CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
+
+Change = Callable[["Place"], Awaitable[None]]
+Pause = Callable[[str], Awaitable[None]]
+
+
+class Place(NamedTuple):
+    """A step that passed the fence: its item, entry and run are locked."""
+
+    session: AsyncSession
+    home: Installation
+    entry: StageEntry
+    run: RuleRun
+
+
+async def no_pause(_point: str) -> None:
+    """Go on at once; tests stop the runner here, between commit and reply."""
+
+
+class StageEntryActivities:
+    """Everything that `StageEntryWorkflow` may ask for, one Temporal activity per action."""
+
+    def __init__(self, database: Database, settings: Settings, pause: Pause = no_pause) -> None:
+        self._database = database
+        self._settings = settings
+        self._pause = pause
+
+    def all(self) -> list[Callable[..., Awaitable[Agenda]]]:
+        """Return the activities to register with a worker."""
+        actions = [self._activity_of(action) for action in all_actions().values()]
+        return [*actions, self.record_fault, self.stop_entry]
+
+    def _activity_of(self, action: RuleAction[Any]) -> Callable[[Step], Awaitable[Agenda]]:
+        @activity.defn(name=action.code)
+        async def run_action(step: Step) -> Agenda:
+            async def run(place: Place) -> None:
+                await self._run(place, action)
+
+            return await self._told_faults(step, self._at_its_time(step, run))
+
+        return run_action
+
+    @activity.defn(name="record_fault")
+    async def record_fault(self, fault: Fault) -> Agenda:
+        """Put a run that met a fault back on the agenda, or let it fail after a day of them."""
+
+        async def put_back(place: Place) -> None:
+            run = place.run
+            if not record_fault(place.session, run):
+                outcome = f"Gave up after {run.attempts + 1} tries in a day: {fault.error_type}."
+                await finish_run(place.session, run, RunState.FAILED, outcome)
+
+        return await self._at_its_time(fault.step, put_back)
+
+    @activity.defn(name="stop_entry")
+    async def stop_entry(self, stop: Stop) -> Agenda:
+        """Drop every open run of an entry whose workflow somebody cancelled."""
+
+        async def drop_all(
+            session: AsyncSession, home: Installation, entry: StageEntry | None
+        ) -> None:
+            if entry is not None and home.database_id == stop.database_id:
+                for run in entry.runs:
+                    if run.state in OPEN:
+                        await finish_run(session, run, RunState.DROPPED, "cancelled in Temporal")
+
+        return await self._in_transaction(stop.entry_id, drop_all)
+
+    async def _at_its_time(self, step: Step, change: Change) -> Agenda:
+        """Change the step's run if the step still stands as the workflow saw it."""
+
+        async def fenced(
+            session: AsyncSession, home: Installation, entry: StageEntry | None
+        ) -> None:
+            run = _still_stands(step, home, entry)
+            if entry is not None and run is not None:
+                await change(Place(session, home, entry, run))
+
+        agenda = await self._in_transaction(step.entry_id, fenced)
+        await self._pause("commit/reply")
+        return agenda
+
+    async def _in_transaction(
+        self,
+        entry_id: int,
+        change: Callable[[AsyncSession, Installation, StageEntry | None], Awaitable[None]],
+    ) -> Agenda:
+        """Lock an entry, change it at the time that Temporal says, reply with its agenda.
+
+        The reply is a tell: an entry that was fully told is so again.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                with clock.at(activity.info().started_time):
+                    async with self._database.transaction() as session:
+                        entry = await lock_entry(session, entry_id)
+                        home = await installation(session)
+                        fully_told = entry and entry.told_version == entry.agenda_version
+                        await change(session, home, entry)
+                        if entry is None:
+                            return Agenda(
+                                database_id=home.database_id, entry_id=entry_id, version=0
+                            )
+                        if fully_told:
+                            entry.told_version = entry.agenda_version
+                            untold(session).discard(entry)
+                        return entry.agenda(home.database_id)
+            except DBAPIError as error:
+                if not lost_a_race(error) or attempt == TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _run(self, place: Place, action: RuleAction[Any]) -> None:
+        session, home, _, run = place
+        if self._settings.automation is Automation.PAUSED:
+            hold_run(session, run, Hold.PAUSED)
+            return
+        if run.rule.deleted_at is not None:
+            await finish_run(session, run, RunState.DROPPED, "the rule was deleted")
+            return
+        if not run.rule.enabled and not await is_enabled(session, run.rule_id):
+            hold_run(session, run, Hold.RULE_OFF)
+            return
+        version = run.version
+        values = await field_values(
+            session,
+            run.item,
+            url=self._settings.url,
+            currency=home.currency,
+            wanted=f"{version.params} {version.conditions}",
+        )
+        context = ActionContext(session, run.item, run, home, dict(values))
+        verdict = _verdict(context)
+        if verdict is not None:
+            run.comparisons = [each.model_dump(mode="json") for each in verdict.comparisons]
+            if verdict.outcome is not Outcome.MET:
+                await finish_run(session, run, RunState.SKIPPED, verdict.in_words())
+                return
+        try:
+            with acting(run.id):
+                async with session.begin_nested():
+                    sentence = await action.handler(_params(action, run), context)
+        except (CrmError, IntegrityError) as error:
+            await self._fail(place, error)
+        else:
+            await finish_run(session, run, RunState.DONE, sentence)
+
+    async def _fail(self, place: Place, error: CrmError | IntegrityError) -> None:
+        """Nothing half-done is kept; the run has failed with a reason people can read."""
+        session = place.session
+        if isinstance(error, IntegrityError):
+            log.error("An action ran into a constraint", run_id=place.run.id, exc_info=error)
+        await lock_entry(session, place.entry.id)  # The rollback has made it forget its rows.
+        reason = error.message if isinstance(error, CrmError) else _constraint(error)
+        await finish_run(session, place.run, RunState.FAILED, reason)
+        if isinstance(error, LoopDetected):
+            session.add_all(
+                Notification(
+                    recipient_id=admin.id,
+                    text=f"«{place.run.version.title}» was stopped. {reason}",
+                    item_id=place.run.item_id,
+                )
+                for admin in await administrators(session)
+            )
+
+    async def _told_faults(self, step: Step, work: Awaitable[Agenda]) -> Agenda:
+        """Keep the words of a fault in our log and database, and tell Temporal its kind only."""
+        try:
+            return await work
+        except Exception as error:
+            kind = type(error).__name__
+            log.exception("A rule's action failed", run_id=step.item.run_id, kind=kind)
+            await self._remember(step, f"{kind}: {error}")
+            raise ApplicationError(kind, type=kind) from None
+
+    async def _remember(self, step: Step, fault: str) -> None:
+        try:
+            async with self._database.transaction() as session:
+                await session.execute(
+                    update(RuleRun)
+                    .where(
+                        RuleRun.id == step.item.run_id,
+                        RuleRun.stage_entry_id == step.entry_id,
+                        RuleRun.state.in_(OPEN),
+                    )
+                    .values(fault=fault[:1000])
+                )
+        except (DBAPIError, OSError):
+            log.warning("The fault could not be kept in the database", run_id=step.item.run_id)
+
+
+def _still_stands(step: Step, home: Installation, entry: StageEntry | None) -> RuleRun | None:
+    """Return the run if everything is as the workflow saw it when it offered the step."""
+    if entry is None or home.database_id != step.database_id or entry.item.deleted_at is not None:
+        return None
+    for run in entry.runs:
+        if run.id == step.item.run_id:
+            unchanged = (
+                run.state in ON_THE_AGENDA
+                and run.due_at == step.item.due_at
+                and run.next_activity == step.item.activity
+            )
+            stays = entry.left_at is None or run.keep
+            return run if unchanged and stays else None
+    return None
+
+
+def _verdict(context: ActionContext) -> Verdict | None:
+    conditions = context.run.version.conditions
+    if conditions is None:
+        return None
+    return evaluate(CONDITIONS.validate_python(conditions), context.values)
+
+
+def _params(action: RuleAction[Any], run: RuleRun) -> Any:
+    try:
+        return action.params.model_validate(run.version.params)
+    except ValidationError as error:
+        raise ActionFailed(
+            f"The rule's settings no longer fit «{action.title}»; save it again."
+        ) from error
+
+
+def _constraint(error: IntegrityError) -> str:
+    first, *_ = str(error.orig).splitlines()
+    return f"The database refused what it did: {first.rpartition('>: ')[2]}."

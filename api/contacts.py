@@ -1,0 +1,108 @@
+"""Contacts: clients that are persons."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, status
+from pydantic import BaseModel
+
+from api.dependencies import CurrentUser, Paging, ReadSession, Session, page_of
+from api.schemas import Emails, Id, LongText, Name, Page, Phones, Read, Write
+from models.base import linked
+from models.client import add_client, change_client, clients_where, find_client
+from models.company import Company
+from models.contact import Contact
+from models.removal import remove_client
+from models.stage_entry import Cause
+
+router = APIRouter(prefix="/contacts", tags=["contacts"])
+
+
+class ContactRead(Read):
+    id: int
+    name: str
+    first_name: str | None
+    last_name: str | None
+    position: str | None
+    comments: str | None
+    company_id: int | None
+    phones: list[str]
+    emails: list[str]
+    made_by_run_id: int | None
+    created_at: datetime
+
+
+class ContactFields(Write):
+    """Phones without a country prefix are of the company's own country."""
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+    position: Name | None = None
+    comments: LongText | None = None
+    company_id: Id | None = None
+    phones: Phones = []
+    emails: Emails = []
+
+
+class ContactCreate(ContactFields):
+    pass
+
+
+class ContactUpdate(ContactFields):
+    """What is left out stays as it is; phones or e-mails that are sent replace all there are."""
+
+
+class ContactFilter(BaseModel):
+    """Which contacts to list; nothing means all."""
+
+    company_id: Id | None = None
+
+
+async def _present(session: Session, contact_id: Id) -> Contact:
+    return await find_client(session, Contact, contact_id)
+
+
+async def _locked(session: Session, contact_id: Id) -> Contact:
+    return await find_client(session, Contact, contact_id, lock=True)
+
+
+PresentContact = Annotated[Contact, Depends(_present)]
+LockedContact = Annotated[Contact, Depends(_locked)]
+
+
+@router.get("")
+async def list_contacts(
+    session: ReadSession, where: Annotated[ContactFilter, Query()], paging: Paging
+) -> Page[ContactRead]:
+    """Return contacts, oldest first."""
+    wanted = clients_where(Contact, **where.model_dump())
+    return await page_of(session, wanted, paging, ContactRead)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create_contact(session: Session, new: ContactCreate) -> ContactRead:
+    """Create a contact."""
+    fields = await linked(session, new.changes(), company=Company)
+    return ContactRead.model_validate(await add_client(session, Contact, fields))
+
+
+@router.get("/{contact_id}")
+async def read_contact(contact: PresentContact) -> ContactRead:
+    """Return a contact."""
+    return ContactRead.model_validate(contact)
+
+
+@router.patch("/{contact_id}")
+async def update_contact(
+    session: Session, contact: LockedContact, sent: ContactUpdate
+) -> ContactRead:
+    """Change fields of a contact."""
+    changes = await linked(session, sent.changes(), contact, company=Company)
+    await change_client(session, contact, changes)
+    return ContactRead.model_validate(contact)
+
+
+@router.delete("/{contact_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_contact(session: Session, user: CurrentUser, contact: LockedContact) -> None:
+    """Put a contact into the recycle bin; 409 names the leads and deals that still use it."""
+    await remove_client(session, contact, Cause.person(user))

@@ -1,0 +1,86 @@
+"""Requests that only lost a race run again, so that clients need not know of races."""
+
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem
+from models.database import TRIES, lost_a_race
+
+LONGEST_BODY = 2**20
+"""Bytes; a request is kept whole in memory to be run again."""
+
+
+class Retries:
+    """Runs a request up to three times while the database ends it for the sake of another.
+
+    Stands outside the exception handlers, where errors of the database are still errors.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            body = await _whole(receive)
+        except ClientDisconnect:
+            return
+        if len(body) > LONGEST_BODY:
+            answer = problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {LONGEST_BODY} bytes."
+            )
+            await answer(scope, receive, send)
+            return
+        for _ in range(TRIES):
+            if await self._answered(scope, _again(body, receive), send):
+                return
+        answer = problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Others keep changing the same thing at this moment. Try again.",
+            headers={"Retry-After": "1"},
+        )
+        await answer(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run the request; False if it lost a race before it answered anything."""
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(dict(scope), receive, noting)
+        except Exception as error:
+            if begun or not lost_a_race(error):
+                raise
+            return False
+        return True
+
+
+async def _whole(receive: Receive) -> bytes:
+    """Return the body, or as much of it as shows that it is too long."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= LONGEST_BODY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a channel that gives the body once more, then whatever comes."""
+    kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return kept.pop() if kept else await receive()
+
+    return replay

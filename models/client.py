@@ -1,0 +1,125 @@
+"""Clients: what contacts and companies have in common, and who uses them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from models.base import assign, find, having, in_order
+from models.company import Company
+from models.contact import Contact
+from models.contact_point import replace_points
+from models.installation import installation
+from models.item import Item, item_contacts
+
+Client = Contact | Company
+SomeClient = TypeVar("SomeClient", Contact, Company)
+
+MOST_TOLD = 5
+"""Uses named in a message; a number stands for the rest."""
+
+
+async def find_client(
+    session: AsyncSession, kind: type[SomeClient], client_id: int, *, lock: bool = False
+) -> SomeClient:
+    """Return a contact or company with its addresses, or raise `NotFound`."""
+    addresses = selectinload(kind.contact_points)
+    return await find(session, kind, client_id, lock=lock, options=[addresses])
+
+
+def clients_where(kind: type[SomeClient], **values: object) -> Select[SomeClient]:
+    """Return the contacts or companies outside the bin that have these values, None meaning any."""
+    addresses = selectinload(kind.contact_points)
+    return having(select(kind).where(kind.deleted_at.is_(None)).options(addresses), **values)
+
+
+async def add_client(
+    session: AsyncSession, kind: type[SomeClient], fields: Mapping[str, Any]
+) -> SomeClient:
+    """Store a new contact or company; `phones` and `emails` are texts as people write them."""
+    client = kind(**{name: fields[name] for name in fields if name not in {"phones", "emails"}})
+    await change_client(session, client, fields)
+    return client
+
+
+async def change_client(session: AsyncSession, client: Client, changes: Mapping[str, Any]) -> None:
+    """Change a contact or company; phones and e-mails that are given replace all of their kind."""
+    fields = dict(changes)
+    home = await installation(session)
+    replace_points(
+        client,
+        phones=fields.pop("phones", None),
+        emails=fields.pop("emails", None),
+        region=home.phone_region,
+    )
+    assign(client, fields)
+    session.add(client)
+    await session.flush()
+
+
+async def lock_clients(
+    session: AsyncSession, item: Item, *, further_contacts: bool = False
+) -> list[Client]:
+    """Return contact and company of a locked item with their addresses, locked, contacts first.
+
+    `further_contacts` adds the others. Whoever links a client meanwhile waits, and is counted or
+    refused afterwards. Clients in the recycle bin are left out.
+    """
+    contact_ids = [item.contact_id]
+    if further_contacts:
+        contact_ids += await session.scalars(
+            select(item_contacts.c.contact_id).where(item_contacts.c.item_id == item.id)
+        )
+    contacts = await session.scalars(
+        select(Contact)
+        .where(Contact.id.in_(in_order(contact_ids)), Contact.deleted_at.is_(None))
+        .order_by(Contact.id)
+        .options(selectinload(Contact.contact_points))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    companies = await session.scalars(
+        select(Company)
+        .where(Company.id == item.company_id, Company.deleted_at.is_(None))
+        .options(selectinload(Company.contact_points))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return [*contacts, *companies]
+
+
+async def uses_of(session: AsyncSession, client: Client, *, besides: Sequence[Client] = ()) -> str:
+    """Return what uses a client, in words ("deal 17, contact 3"), or an empty text.
+
+    What is in the recycle bin does not count, nor do clients `besides` it.
+    """
+    if isinstance(client, Contact):
+        linked = select(item_contacts.c.item_id).where(item_contacts.c.contact_id == client.id)
+        tied = or_(Item.contact_id == client.id, Item.id.in_(linked))
+    else:
+        tied = Item.company_id == client.id
+    items = await session.execute(
+        select(Item.type, Item.id).where(tied, Item.deleted_at.is_(None)).order_by(Item.id)
+    )
+    uses = [f"{kind} {item_id}" for kind, item_id in items]
+    if isinstance(client, Company):
+        gone = [each.id for each in besides if isinstance(each, Contact)]
+        members = await session.scalars(
+            select(Contact.id)
+            .where(
+                Contact.company_id == client.id,
+                Contact.deleted_at.is_(None),
+                Contact.id.not_in(gone),
+            )
+            .order_by(Contact.id)
+        )
+        uses += [f"contact {contact_id}" for contact_id in members]
+    return the_first(uses)
+
+
+def the_first(uses: Sequence[str]) -> str:
+    """Return the first few in words, and how many more there are."""
+    rest = len(uses) - MOST_TOLD
+    return ", ".join(uses[:MOST_TOLD]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,136 @@
+"""Phones and e-mail addresses, kept as people wrote them and as machines compare them."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, EnumText, Record
+from models.errors import Invalid, Problem
+
+LONGEST_PHONE = len("+") + 15
+"""Characters of a number after E.164."""
+
+
+class ContactPointKind(StrEnum):
+    PHONE = "phone"
+    EMAIL = "email"
+
+
+class ContactPoint(Record, Base, kw_only=True):
+    """One way to reach a contact, a company, or a lead that is neither yet.
+
+    `value` is E.164 or the normalised address, or None where it cannot be read as one; then only
+    `raw` says what was written.
+    """
+
+    __tablename__ = "contact_points"
+    __table_args__ = (
+        CheckConstraint(
+            "(CASE WHEN contact_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN company_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN item_id IS NULL THEN 0 ELSE 1 END) = 1",
+            name="one_owner",
+        ),
+        Index(None, "contact_id"),
+        Index(None, "company_id"),
+        Index(None, "item_id"),
+        Index(None, "kind", "value"),
+        Record.options,
+    )
+
+    kind: Mapped[ContactPointKind] = mapped_column(EnumText(ContactPointKind))
+    raw: Mapped[str]
+    value: Mapped[str | None]
+    extension: Mapped[str | None] = mapped_column(default=None)
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"), init=False)
+    company_id: Mapped[int | None] = mapped_column(ForeignKey("companies.id"), init=False)
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"), init=False)
+
+
+def phone(raw: str, *, region: str, field: str = "") -> ContactPoint:
+    """Read a phone number; `region` (ISO 3166) is the country of numbers without a prefix.
+
+    Raises `Invalid` where it holds no digits that could be a number.
+    """
+    try:
+        number = phonenumbers.parse(raw, region)
+    except phonenumbers.NumberParseException as error:
+        raise _no_phone(raw, field) from error
+    value = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if len(value) > LONGEST_PHONE:
+        raise _no_phone(raw, field)
+    return ContactPoint(
+        kind=ContactPointKind.PHONE, raw=raw, value=value, extension=number.extension
+    )
+
+
+def _no_phone(raw: str, field: str) -> Invalid:
+    return Invalid(Problem(field, f"«{raw}» is not a phone number."))
+
+
+def email(raw: str, *, field: str = "") -> ContactPoint:
+    """Read an e-mail address; raises `Invalid` with the reason."""
+    try:
+        address = validate_email(raw.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise Invalid(Problem(field, f"«{raw}» is not an e-mail address: {error}")) from error
+    return ContactPoint(kind=ContactPointKind.EMAIL, raw=raw, value=address.normalized)
+
+
+def points(
+    *, phones: list[str], emails: list[str], region: str, field: str = ""
+) -> list[ContactPoint]:
+    """Read all phones and addresses of somebody, in order."""
+    return [
+        *(phone(raw, region=region, field=f"{field}/phones/{i}") for i, raw in enumerate(phones)),
+        *(email(raw, field=f"{field}/emails/{i}") for i, raw in enumerate(emails)),
+    ]
+
+
+class Reachable:
+    """What a contact, a company and a lead share: their phones and addresses, as written."""
+
+    if TYPE_CHECKING:
+        contact_points: Mapped[list[ContactPoint]]
+
+    @property
+    def phones(self) -> list[str]:
+        return self._raw(ContactPointKind.PHONE)
+
+    @property
+    def emails(self) -> list[str]:
+        return self._raw(ContactPointKind.EMAIL)
+
+    def _raw(self, kind: ContactPointKind) -> list[str]:
+        return [point.raw for point in self.contact_points if point.kind is kind]
+
+
+def replace_points(
+    who: Reachable, *, phones: list[str] | None, emails: list[str] | None, region: str
+) -> None:
+    """Let these be the phones, the addresses or both of somebody; None keeps those there are.
+
+    What is there already is not read again: perhaps it never could be.
+    """
+    known = {(point.kind, point.raw): point for point in who.contact_points}
+
+    def read(kind: ContactPointKind, raw: str, field: str) -> ContactPoint:
+        if old := known.get((kind, raw)):
+            return ContactPoint(kind=kind, raw=raw, value=old.value, extension=old.extension)
+        if kind is ContactPointKind.PHONE:
+            return phone(raw, region=region, field=field)
+        return email(raw, field=field)
+
+    sent = {ContactPointKind.PHONE: phones, ContactPointKind.EMAIL: emails}
+    who.contact_points = [
+        *(point for point in who.contact_points if sent[point.kind] is None),
+        *(
+            read(kind, raw, f"/{kind}s/{place}")
+            for kind, values in sent.items()
+            for place, raw in enumerate(values or [])
+        ),
+    ]

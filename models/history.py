@@ -1,0 +1,86 @@
+"""History: one line for everything that happened, outliving what it speaks of."""
+
+from enum import StrEnum
+
+from sqlalchemy import Index, Select, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, EnumText, Record
+from models.company import Company
+from models.contact import Contact
+from models.item import Item
+from models.item_type import ItemType
+
+
+class HistoryKind(StrEnum):
+    """`information` is what people and rules write on purpose; `rule run` what became of a rule."""
+
+    INFORMATION = "information"
+    CREATED = "created"
+    CHANGED = "changed"
+    STAGE_CHANGED = "stage changed"
+    RESPONSIBLE_CHANGED = "responsible changed"
+    DELETED = "deleted"
+    RESTORED = "restored"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
+    RULE_RUN = "rule run"
+
+
+class HistoryEntry(Record, Base, kw_only=True):
+    """`subject` is what the line speaks of ("contact 7"); `item_id` in whose history it stands.
+
+    It points at nothing with foreign keys. Pipeline, stage and responsible are those of the item
+    at that time. Without an author it was *automation*: the rule and run say which.
+    """
+
+    __tablename__ = "history_entries"
+    __table_args__ = (
+        Index(None, "item_id", "id"),
+        Index(None, "kind", "responsible_id", "id"),
+        Record.options,
+    )
+
+    kind: Mapped[HistoryKind] = mapped_column(EnumText(HistoryKind))
+    text: Mapped[str]
+    subject_type: Mapped[str]
+    subject_id: Mapped[int]
+    item_type: Mapped[ItemType | None] = mapped_column(EnumText(ItemType), default=None)
+    item_id: Mapped[int | None] = mapped_column(default=None)
+    author_id: Mapped[int | None] = mapped_column(default=None)
+    rule_id: Mapped[int | None] = mapped_column(default=None)
+    run_id: Mapped[int | None] = mapped_column(default=None)
+    pipeline_id: Mapped[int | None] = mapped_column(default=None)
+    stage_id: Mapped[int | None] = mapped_column(default=None)
+    responsible_id: Mapped[int | None] = mapped_column(default=None)
+    field: Mapped[str | None] = mapped_column(default=None)
+    old: Mapped[str | None] = mapped_column(default=None)
+    new: Mapped[str | None] = mapped_column(default=None)
+
+
+def about_item(item: Item, kind: HistoryKind, text: str) -> HistoryEntry:
+    """Write a line about an item that has an id, as the item stands now."""
+    return HistoryEntry(
+        kind=kind,
+        text=text,
+        subject_type=item.type,
+        subject_id=item.id,
+        item_type=item.type,
+        item_id=item.id,
+        pipeline_id=item.pipeline_id,
+        stage_id=item.stage_id,
+        responsible_id=item.responsible_id,
+    )
+
+
+def about_client(client: Contact | Company, kind: HistoryKind, text: str) -> HistoryEntry:
+    """Write a line about a contact or company."""
+    return HistoryEntry(
+        kind=kind, text=text, subject_type=type(client).__name__.lower(), subject_id=client.id
+    )
+
+
+def history_of(item_id: int, kind: HistoryKind | None = None) -> Select[HistoryEntry]:
+    """Return the lines in the history of an item, of one kind or all."""
+    wanted = select(HistoryEntry).where(HistoryEntry.item_id == item_id)
+    return wanted if kind is None else wanted.where(HistoryEntry.kind == kind)

@@ -1,0 +1,271 @@
+"""What people do with items: create, move and edit them, each real change kept in history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import attributes, selectinload
+from sqlalchemy.sql.base import ExecutableOption
+
+from models.base import assign, having, in_order, linked
+from models.company import Company
+from models.contact import Contact
+from models.contact_point import replace_points
+from models.errors import Invalid, Problem
+from models.history import HistoryKind, about_item
+from models.installation import installation
+from models.item import Deal, Item, Lead, find_item, item_contacts
+from models.item_type import ItemType
+from models.pipeline import Stage, find_stage, first_stage
+from models.product_row import ProductRow
+from models.stage_entry import Cause, StageEntry, create_item, enter_stage, present_entry, sign
+from models.user import User
+
+MOST_CUSTOM_FIELDS = 100
+LONGEST_TOLD = 80
+"""Characters of a value in the sentence of a history entry; the entry itself keeps all."""
+
+ADDRESSES = frozenset({"phones", "emails"})
+
+COLLECTIONS = ADDRESSES | {"product_rows", "further_contact_ids"}
+"""Fields that stand in tables of their own."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What came of moving an item: the present entry, new if anything changed."""
+
+    item: Item
+    entry: StageEntry
+    changed: bool
+
+
+async def move_item(session: AsyncSession, item_id: int, stage_id: int, by: User) -> Move:
+    """Let a person move an item to a stage of its pipeline."""
+    item = await find_item(session, item_id, lock=True)
+    stage = await find_stage(session, stage_id)
+    entered = await enter_stage(session, item, stage, Cause.person(by))
+    if entered is None:
+        return Move(item, await present_entry(session, item), changed=False)
+    return Move(item, entered, changed=True)
+
+
+def items_where(
+    kind: type[Item], *, contact_id: int | None = None, **ids: int | None
+) -> Select[Item]:
+    """Return the items outside the bin that have these ids, None meaning any.
+
+    A contact counts also where it is not the primary one.
+    """
+    wanted = having(select(kind).where(kind.deleted_at.is_(None)).options(*whole(kind)), **ids)
+    if contact_id is not None:
+        further = select(item_contacts.c.item_id).where(item_contacts.c.contact_id == contact_id)
+        wanted = wanted.where(or_(kind.contact_id == contact_id, kind.id.in_(further)))
+    return wanted
+
+
+def whole(kind: type[Item]) -> Sequence[ExecutableOption]:
+    """Return what loads the collections that belong to an item."""
+    further = selectinload(Item.further_contacts).load_only(Contact.id)
+    if issubclass(kind, Lead):
+        return further, selectinload(Lead.contact_points)
+    return further, selectinload(Deal.product_rows)
+
+
+async def find_whole(
+    session: AsyncSession, item_id: int, kind: type[Item], *, lock: bool = False
+) -> Item:
+    """Return an item outside the bin with its collections, or raise `NotFound`."""
+    item = await find_item(session, item_id, kind, lock=lock)
+    await session.execute(select(kind).where(kind.id == item_id).options(*whole(kind)))
+    return item
+
+
+async def add_item(
+    session: AsyncSession,
+    kind: type[Item],
+    sent: Mapping[str, Any],
+    by: User,
+    *,
+    pipeline_id: int | None = None,
+    stage_id: int | None = None,
+) -> Item:
+    """Create an item with the fields sent, in a stage or in the first; rules start.
+
+    Whoever creates it is responsible unless somebody else is named, or nobody (None).
+    """
+    stage = await _initial_stage(session, kind, pipeline_id, stage_id)
+    own = "contact_points" if issubclass(kind, Lead) else "product_rows"
+    empty: dict[str, Any] = {"custom": {}, "further_contacts": [], own: []}
+    item = kind(title=sent["title"], creator=by, responsible=by, **empty)
+    await _assign(session, item, {name: _normal(item, name, sent[name]) for name in sent})
+    await create_item(session, item, stage, Cause.person(by))
+    return item
+
+
+async def _initial_stage(
+    session: AsyncSession, kind: type[Item], pipeline_id: int | None, stage_id: int | None
+) -> Stage:
+    if stage_id is None:
+        item_type = ItemType(str(kind.__mapper__.polymorphic_identity))
+        return await first_stage(session, item_type, pipeline_id)
+    stage = await find_stage(session, stage_id)
+    if pipeline_id not in {None, stage.pipeline_id}:
+        raise Invalid(
+            Problem(
+                "/stage_id",
+                f"Stage {stage.id} «{stage.name}» belongs to pipeline {stage.pipeline_id}.",
+            )
+        )
+    return stage
+
+
+async def edit_item(
+    session: AsyncSession, item: Item, sent: Mapping[str, Any], cause: Cause
+) -> None:
+    """Give a locked item, loaded whole, the fields sent; history tells those that really changed.
+
+    Of custom fields, those sent are set and None removes one; the others stay.
+    """
+    new = {name: _normal(item, name, value) for name, value in sent.items()}
+    old = {name: _present(item, name) for name in new}
+    changed = [name for name in new if _differs(old[name], new[name])]
+    await _assign(session, item, {name: new[name] for name in changed})
+    if COLLECTIONS.intersection(changed):
+        # Rows of other tables count as a change of the item too: its version goes up.
+        attributes.flag_modified(item, "title")
+    await session.flush()
+    for name in changed:
+        await _remember(session, item, name, old[name], new[name], cause)
+
+
+def _normal(item: Item, name: str, value: Any) -> Any:
+    match name:
+        case "further_contact_ids":
+            return in_order(value)
+        case "custom":
+            merged = {**item.custom, **value}
+            kept = {key: each for key, each in merged.items() if each is not None}
+            if len(kept) > MOST_CUSTOM_FIELDS:
+                reason = f"An item has at most {MOST_CUSTOM_FIELDS} custom fields."
+                raise Invalid(Problem("/custom", reason))
+            return kept
+    return value
+
+
+def _present(item: Item, name: str) -> Any:
+    if name == "product_rows":
+        return [
+            {"name": row.name, "price": row.price, "quantity": row.quantity}
+            for row in item.product_rows
+        ]
+    return getattr(item, name)
+
+
+def _differs(old: object, new: object) -> bool:
+    # True equals 1, yet they are two things to whoever reads a custom field.
+    return old != new or (isinstance(old, dict) and repr(old) != repr(new))
+
+
+async def _assign(session: AsyncSession, item: Item, sent: Mapping[str, Any]) -> None:
+    """Give an item these fields, ids replaced by rows.
+
+    Clients are locked, contacts first, so that nobody deletes them while they are being linked.
+    """
+    fields = dict(sent)
+    contacts = await _lock_contacts(session, fields)
+    if "contact_id" in fields:
+        fields["contact"] = contacts.get(fields.pop("contact_id"))
+    if "further_contact_ids" in fields:
+        fields["further_contacts"] = [contacts[each] for each in fields.pop("further_contact_ids")]
+    if "product_rows" in fields:
+        fields["product_rows"] = [ProductRow(**row) for row in fields["product_rows"]]
+    if isinstance(item, Lead) and ADDRESSES & fields.keys():
+        home = await installation(session)
+        addresses = {name: fields.pop(name, None) for name in ADDRESSES}
+        replace_points(item, **addresses, region=home.phone_region)
+    assign(item, await linked(session, fields, company=Company, responsible=User))
+
+
+async def _lock_contacts(session: AsyncSession, sent: Mapping[str, Any]) -> dict[int, Contact]:
+    """Return the contacts sent by id, so that nobody deletes them before they are linked."""
+    wanted = [("/further_contact_ids", each) for each in sent.get("further_contact_ids", [])]
+    if sent.get("contact_id") is not None:
+        wanted.append(("/contact_id", sent["contact_id"]))
+    if not wanted:
+        return {}
+    rows = await session.scalars(
+        select(Contact)
+        .where(Contact.id.in_(in_order(each for _, each in wanted)), Contact.deleted_at.is_(None))
+        .order_by(Contact.id)
+        .with_for_update(read=True, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = {row.id: row for row in rows}
+    missing = [
+        Problem(pointer, f"There is no contact {each}.")
+        for pointer, each in wanted
+        if each not in found
+    ]
+    if missing:
+        raise Invalid(*missing)
+    return found
+
+
+async def _remember(
+    session: AsyncSession, item: Item, name: str, old: Any, new: Any, cause: Cause
+) -> None:
+    if name == "responsible_id":
+        old, new = await _called(session, old), await _called(session, new)
+        _write(session, item, HistoryKind.RESPONSIBLE_CHANGED, "responsible", (old, new), cause)
+    elif name == "custom":
+        for key in sorted(old.keys() | new.keys()):
+            if _differs({key: old.get(key)}, {key: new.get(key)}):
+                pair = (_said(old.get(key)), _said(new.get(key)))
+                _write(session, item, HistoryKind.CHANGED, f"custom.{key}", pair, cause)
+    else:
+        field = name.removesuffix("_id").replace("_ids", "s")
+        _write(session, item, HistoryKind.CHANGED, field, (_said(old), _said(new)), cause)
+
+
+async def _called(session: AsyncSession, user_id: int | None) -> str | None:
+    user = None if user_id is None else await session.get(User, user_id)
+    return None if user is None else user.name
+
+
+def _write(
+    session: AsyncSession,
+    item: Item,
+    kind: HistoryKind,
+    field: str,
+    values: tuple[str | None, str | None],
+    cause: Cause,
+) -> None:
+    told = " → ".join(_short(value) for value in values)
+    line = about_item(item, kind, f"{field.replace('_', ' ').capitalize()}: {told}")
+    line.field = field
+    line.old, line.new = values
+    sign(line, cause)
+    session.add(line)
+
+
+def _said(value: object) -> str | None:
+    """Return a value as history keeps it; nothing is None."""
+    match value:
+        case None | "" | []:
+            return None
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(_said(each) or "" for each in value)
+        case {"name": name, "price": price, "quantity": quantity}:
+            return f"{quantity} × {name} at {price}"
+    return str(value)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(empty)"
+    return value if len(value) <= LONGEST_TOLD else f"{value[:LONGEST_TOLD]}…"

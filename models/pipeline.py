@@ -1,0 +1,176 @@
+"""Pipelines and their stages: the ways that leads and deals go."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
+
+from models.base import AGAINST_DELETION, Base, EnumText, Record, assign, find, find_named, having
+from models.errors import Conflict, NotFound
+from models.item_type import ItemType
+
+StageKey = tuple[int, int, int]
+"""Where a stage stands among all: pipeline, position, id."""
+
+
+class StageKind(StrEnum):
+    """What standing there means: still under way, or ended well or badly."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class Pipeline(Record, Base, kw_only=True):
+    """The first pipeline of an item type (by id) is the one that new items enter by default."""
+
+    __tablename__ = "pipelines"
+
+    name: Mapped[str]
+    item_type: Mapped[ItemType] = mapped_column(EnumText(ItemType))
+    stages: Mapped[list["Stage"]] = relationship(
+        init=False,
+        lazy="raise",
+        viewonly=True,
+        primaryjoin="and_(Stage.pipeline_id == Pipeline.id, Stage.deleted_at.is_(None))",
+        order_by="(Stage.position, Stage.id)",
+    )
+    deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+
+
+class Stage(Record, Base, kw_only=True):
+    """Stages stand in order of position, then id. Only `add_stage` and `change_stage` place one."""
+
+    __tablename__ = "stages"
+    __table_args__ = (Index(None, "pipeline_id", "position"), Record.options)
+
+    name: Mapped[str]
+    position: Mapped[int] = mapped_column(default=0)
+    kind: Mapped[StageKind] = mapped_column(EnumText(StageKind), default=StageKind.OPEN)
+    pipeline_id: Mapped[int] = mapped_column(ForeignKey(Pipeline.id), init=False)
+    pipeline: Mapped[Pipeline] = relationship(lazy="raise")
+    deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+
+
+def pipelines_where(**values: object) -> Select[Pipeline]:
+    """Return the pipelines that have these values, None meaning any, with their stages."""
+    there = select(Pipeline).where(Pipeline.deleted_at.is_(None))
+    return having(there.options(selectinload(Pipeline.stages)), **values)
+
+
+async def find_pipeline(session: AsyncSession, pipeline_id: int, *, lock: bool = False) -> Pipeline:
+    """Return a pipeline with its stages, or raise `NotFound`; a lock is for their order too."""
+    stages = selectinload(Pipeline.stages)
+    return await find(session, Pipeline, pipeline_id, lock=lock, options=[stages])
+
+
+async def add_pipeline(
+    session: AsyncSession,
+    *,
+    name: str,
+    item_type: ItemType,
+    stages: Sequence[Mapping[str, Any]] = (),
+) -> Pipeline:
+    """Store a new pipeline; each of its stages is told by name and kind."""
+    pipeline = Pipeline(name=name, item_type=item_type)
+    session.add(pipeline)
+    session.add_all(
+        Stage(pipeline=pipeline, position=place, **each) for place, each in enumerate(stages)
+    )
+    await session.flush()
+    await session.refresh(pipeline, ["stages"])
+    return pipeline
+
+
+def stages_where(*, after: StageKey | None = None, **values: object) -> Select[Stage]:
+    """Return the stages that have these values, None meaning any, in order, after a place."""
+    order = Stage.pipeline_id, Stage.position, Stage.id
+    there = select(Stage).where(Stage.deleted_at.is_(None)).order_by(*order)
+    following = there if after is None else there.where(tuple_(*order) > tuple_(*after))
+    return having(following, **values)
+
+
+def stage_key(stage: Stage) -> StageKey:
+    return stage.pipeline_id, stage.position, stage.id
+
+
+async def add_stage(
+    session: AsyncSession, *, pipeline_id: int, position: int | None = None, **fields: Any
+) -> Stage:
+    """Store a new stage at this place of its pipeline, counted from 0, or as the last."""
+    stages = selectinload(Pipeline.stages)
+    pipeline = await find_named(
+        session, Pipeline, pipeline_id, "/pipeline_id", lock=True, options=[stages]
+    )
+    stage = Stage(pipeline=pipeline, **fields)
+    session.add(stage)
+    _place(stage, pipeline, len(pipeline.stages) if position is None else position)
+    await session.flush()
+    return stage
+
+
+async def change_stage(
+    session: AsyncSession, stage_id: int, *, position: int | None = None, **changes: Any
+) -> Stage:
+    """Change a stage or its place in the pipeline, counted from 0."""
+    stage = await find_stage(session, stage_id)
+    pipeline = await find_pipeline(session, stage.pipeline_id, lock=True)
+    assign(stage, changes)
+    if position is not None:
+        _place(stage, pipeline, position)
+    await session.flush()
+    return stage
+
+
+def _place(stage: Stage, pipeline: Pipeline, position: int) -> None:
+    """Let a stage stand there among those of its locked pipeline, at most as the last."""
+    stages = [each for each in pipeline.stages if each is not stage]
+    stages.insert(position, stage)
+    for number, each in enumerate(stages):
+        each.position = number
+
+
+async def find_stage(session: AsyncSession, stage_id: int) -> Stage:
+    """Return a stage with its pipeline, or raise `NotFound`. Nobody deletes it meanwhile."""
+    stage = await session.scalar(
+        select(Stage)
+        .where(Stage.id == stage_id, Stage.deleted_at.is_(None))
+        .options(joinedload(Stage.pipeline, innerjoin=True))
+        .with_for_update(**AGAINST_DELETION, of=Stage)
+    )
+    if stage is None:
+        raise NotFound(f"There is no stage {stage_id}.", field="/stage_id")
+    return stage
+
+
+async def first_stage(
+    session: AsyncSession, item_type: ItemType, pipeline_id: int | None = None
+) -> Stage:
+    """Return where new items of this type begin, with its pipeline.
+
+    Without a pipeline the oldest of the type counts. Raises `Conflict` where there is none.
+    """
+    wanted = (
+        select(Stage)
+        .join(Stage.pipeline)
+        .where(
+            Pipeline.item_type == item_type,
+            Pipeline.deleted_at.is_(None),
+            Stage.deleted_at.is_(None),
+        )
+        .order_by(Pipeline.id, Stage.position, Stage.id)
+        .limit(1)
+        .options(joinedload(Stage.pipeline, innerjoin=True))
+        .with_for_update(**AGAINST_DELETION, of=Stage)
+    )
+    if pipeline_id is not None:
+        wanted = wanted.where(Pipeline.id == pipeline_id)
+    stage = await session.scalar(wanted)
+    if stage is None:
+        where = "" if pipeline_id is None else f" in pipeline {pipeline_id}"
+        raise Conflict(f"There is no stage for a {item_type}{where}.", field="/stage_id")
+    return stage

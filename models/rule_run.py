@@ -1,0 +1,371 @@
+"""Rule runs: one execution of one rule for one stage entry, and the only ways it changes.
+
+Whoever changes a run holds the lock of its item and of its stage entry, and has the entry's runs
+loaded (`stage_entry.load_entry`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    case,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models import clock
+from models.base import Base, EnumText, Record
+from models.errors import Conflict, Invalid, Problem
+from models.history import HistoryKind, about_item
+from models.installation import installation
+from models.item import Item
+from models.rule import Rule, RuleVersion
+from models.timing import Timing
+from models.user import User
+
+if TYPE_CHECKING:
+    from models.stage_entry import StageEntry
+
+TIMING: TypeAdapter[Timing] = TypeAdapter(Timing)
+
+FAULT_PAUSES = [timedelta(minutes=min(2**n, 120)) for n in range(18)]
+"""After a fault the run waits 1 min, 2 min … 2 h, about a day in all; then it has failed."""
+
+
+class RunState(StrEnum):
+    WAITING = "waiting"
+    DELIVERING = "delivering"
+    RETRYING = "retrying"
+    HELD = "held"
+    DONE = "done"
+    SKIPPED = "skipped"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+OPEN = (RunState.WAITING, RunState.DELIVERING, RunState.RETRYING, RunState.HELD)
+ON_THE_AGENDA = (RunState.WAITING, RunState.DELIVERING, RunState.RETRYING)
+ENDED = (RunState.DONE, RunState.SKIPPED, RunState.DROPPED, RunState.FAILED)
+
+
+class Hold(StrEnum):
+    """Why a run is held, hence what lets it go on."""
+
+    RULE_OFF = "the rule is switched off"
+    PAUSED = "automation is paused"
+
+
+class RuleRun(Record, Base, kw_only=True):
+    """`due_at` is None while it waits for the run above it.
+
+    `outcome` is the sentence people read, `comparisons` what its conditions compared with what,
+    `attempts` and `fault` tell of errors of ours. `keep`: it survives leaving the stage.
+    """
+
+    __tablename__ = "rule_runs"
+    __table_args__ = (
+        UniqueConstraint("stage_entry_id", "rule_id"),
+        Index(None, "item_id", "rule_id"),
+        Index(
+            "ix_rule_runs_open_of_rule",
+            "rule_id",
+            postgresql_where=text("state IN ('waiting', 'delivering', 'retrying', 'held')"),
+            sqlite_where=text("state IN ('waiting', 'delivering', 'retrying', 'held')"),
+        ),
+        Index(
+            "ix_rule_runs_due",
+            "due_at",
+            postgresql_where=text("state IN ('waiting', 'delivering', 'retrying')"),
+            sqlite_where=text("state IN ('waiting', 'delivering', 'retrying')"),
+        ),
+        Record.options,
+    )
+
+    stage_entry_id: Mapped[int] = mapped_column(ForeignKey("stage_entries.id"), init=False)
+    stage_entry: Mapped["StageEntry"] = relationship(
+        lazy="raise_on_sql", foreign_keys=stage_entry_id, back_populates="runs"
+    )
+    item_id: Mapped[int] = mapped_column(ForeignKey(Item.id), init=False)
+    item: Mapped[Item] = relationship(lazy="raise_on_sql", foreign_keys=item_id)
+    rule_id: Mapped[int] = mapped_column(ForeignKey(Rule.id), init=False)
+    rule: Mapped[Rule] = relationship(lazy="raise_on_sql", foreign_keys=rule_id)
+    version_id: Mapped[int] = mapped_column(ForeignKey(RuleVersion.id), init=False)
+    version: Mapped[RuleVersion] = relationship(lazy="raise_on_sql", foreign_keys=version_id)
+    position: Mapped[int]
+    keep: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[RunState] = mapped_column(
+        EnumText(RunState), default=RunState.WAITING, init=False
+    )
+    due_at: Mapped[datetime | None] = mapped_column(default=None)
+    next_activity: Mapped[str]
+    held_because: Mapped[Hold | None] = mapped_column(EnumText(Hold), default=None, init=False)
+    attempts: Mapped[int] = mapped_column(default=0, init=False)
+    fault: Mapped[str | None] = mapped_column(default=None, init=False)
+    outcome: Mapped[str | None] = mapped_column(default=None, init=False)
+    comparisons: Mapped[list[Any] | None] = mapped_column(default=None, init=False)
+    finished_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def predecessor(self) -> "RuleRun | None":
+        """The run above, if this one starts counting when that has ended."""
+        return self._neighbour(-1) if self.version.after_previous else None
+
+    @property
+    def successor(self) -> "RuleRun | None":
+        """The run below, if it starts counting when this one has ended."""
+        below = self._neighbour(+1)
+        return below if below is not None and below.version.after_previous else None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What an open run waits for, in words; None once it has ended."""
+        above = self.predecessor
+        match self.state:
+            case RunState.HELD:
+                return f"somebody: {self.held_because}"
+            case RunState.DELIVERING:
+                return "the delivery"
+            case RunState.RETRYING:
+                return "another try after a fault"
+            case RunState.WAITING if self.due_at is None and above is not None:
+                held_up = above.held_up_by
+                because = f"; run {held_up.id} is held: {held_up.held_because}" if held_up else ""
+                return f"the end of «{above.version.title}» (run {above.id}){because}"
+            case RunState.WAITING:
+                return "its time"
+        return None
+
+    @property
+    def held_up_by(self) -> "RuleRun | None":
+        """The run, or one further up, that is held, so that nothing below it can begin."""
+        run: RuleRun | None = self
+        while run is not None and run.state is RunState.WAITING and run.due_at is None:
+            run = run.predecessor
+        return run if run is not None and run.state is RunState.HELD else None
+
+    def _neighbour(self, step: int) -> "RuleRun | None":
+        runs = self.stage_entry.runs
+        place = runs.index(self) + step
+        return runs[place] if 0 <= place < len(runs) else None
+
+
+def next_due(run: RuleRun, anchor: datetime, zone: str) -> datetime:
+    """Return when the run is due if its rule starts counting at the anchor."""
+    return TIMING.validate_python(run.version.timing).due_at(anchor, zone)
+
+
+async def finish_run(
+    session: AsyncSession,
+    run: RuleRun,
+    state: RunState,
+    outcome: str,
+    *,
+    by: User | None = None,
+) -> None:
+    """End a run: state and sentence, a line of history, and the time of the run after it."""
+    now = clock.now()
+    run.state = state
+    run.outcome = outcome
+    run.finished_at = now
+    run.held_because = None
+    line = about_item(run.item, HistoryKind.RULE_RUN, f"«{run.version.title}» {state}: {outcome}")
+    line.rule_id = run.rule_id
+    line.run_id = run.id
+    line.author_id = None if by is None else by.id
+    session.add(line)
+    successor = run.successor
+    if successor is not None and successor.is_open and successor.due_at is None:
+        home = await installation(session)
+        successor.due_at = next_due(successor, now, home.time_zone)
+    raise_agenda(session, run.stage_entry)
+
+
+def raise_agenda(session: AsyncSession, entry: "StageEntry") -> None:
+    """Count up the agenda's version: whatever was told before is out of date from now on."""
+    entry.agenda_version += 1
+    entry.changed_at = clock.now()
+    untold(session).add(entry)
+
+
+def untold(session: AsyncSession) -> set["StageEntry | None"]:
+    """Return the entries of which this transaction gives the relay something to tell.
+
+    None stands for many that were changed at once.
+    """
+    entries: set[StageEntry | None] = session.info.setdefault("untold", set())
+    return entries
+
+
+def record_fault(session: AsyncSession, run: RuleRun) -> bool:
+    """Put a run back on the agenda after a fault; False if its day is over and it must fail."""
+    if run.attempts >= len(FAULT_PAUSES):
+        return False
+    run.due_at = clock.now() + FAULT_PAUSES[run.attempts]
+    run.attempts += 1
+    run.state = RunState.RETRYING
+    raise_agenda(session, run.stage_entry)
+    return True
+
+
+def hold_run(session: AsyncSession, run: RuleRun, because: Hold) -> None:
+    """Take a run off the agenda until its reason is gone."""
+    run.state = RunState.HELD
+    run.held_because = because
+    raise_agenda(session, run.stage_entry)
+
+
+def run_now(session: AsyncSession, run: RuleRun) -> None:
+    """Make a waiting run due at this moment, whatever it waited for."""
+    _must_wait(run, "run now")
+    run.due_at = clock.now()
+    raise_agenda(session, run.stage_entry)
+
+
+def postpone(session: AsyncSession, run: RuleRun, until: datetime) -> None:
+    """Let a waiting run wait until another moment, which must be still to come."""
+    _must_wait(run, "be postponed")
+    if until <= clock.now():
+        raise Invalid(Problem("/until", "This moment is past already."))
+    run.due_at = until
+    raise_agenda(session, run.stage_entry)
+
+
+async def skip(session: AsyncSession, run: RuleRun, by: User) -> None:
+    """End an open run without doing anything."""
+    if not run.is_open or run.state is RunState.DELIVERING:
+        raise Conflict(f"Run {run.id} is {run.state} and can no longer be skipped.")
+    await finish_run(session, run, RunState.SKIPPED, f"Skipped by {by.name}.", by=by)
+
+
+def retry(session: AsyncSession, run: RuleRun) -> None:
+    """Let a failed run try again at once."""
+    if run.state is not RunState.FAILED:
+        raise Conflict(f"Run {run.id} is {run.state}; only a failed run can be tried again.")
+    if run.item.deleted_at is not None:
+        raise Conflict(f"{run.item.called} is in the recycle bin.".capitalize())
+    if run.stage_entry.left_at is not None and not run.keep:
+        raise Conflict(f"The item has left the stage where run {run.id} belongs.")
+    run.state = RunState.WAITING
+    run.due_at = clock.now()
+    run.attempts = 0
+    run.fault = run.outcome = run.comparisons = run.finished_at = None
+    raise_agenda(session, run.stage_entry)
+
+
+def _must_wait(run: RuleRun, what: str) -> None:
+    if run.state is RunState.HELD:
+        raise Conflict(f"Run {run.id} cannot {what}: it is held, {run.held_because}.")
+    if run.state not in {RunState.WAITING, RunState.RETRYING}:
+        raise Conflict(f"Run {run.id} is {run.state} and cannot {what}.")
+
+
+async def count_waiting(session: AsyncSession, rule_id: int) -> int:
+    """Return how many runs of a rule are still open."""
+    found = await session.scalar(
+        select(func.count())
+        .select_from(RuleRun)
+        .where(RuleRun.rule_id == rule_id, RuleRun.state.in_(OPEN))
+    )
+    return found or 0
+
+
+async def count_waiting_of(session: AsyncSession, rule_ids: Sequence[int]) -> dict[int, int]:
+    """Return how many runs of each rule are still open; rules without any are left out."""
+    found = await session.execute(
+        select(RuleRun.rule_id, func.count())
+        .where(RuleRun.rule_id.in_(rule_ids), RuleRun.state.in_(OPEN))
+        .group_by(RuleRun.rule_id)
+    )
+    return dict(found.all())
+
+
+async def count_waiting_in(session: AsyncSession, stage_ids: Sequence[int]) -> int:
+    """Return how many runs of all rules of these stages are still open."""
+    found = await session.scalar(
+        select(func.count())
+        .select_from(RuleRun)
+        .join(Rule, RuleRun.rule_id == Rule.id)
+        .where(Rule.stage_id.in_(stage_ids), RuleRun.state.in_(OPEN))
+    )
+    return found or 0
+
+
+async def ran_before(
+    session: AsyncSession, item_id: int | None, rule_ids: Sequence[int]
+) -> set[int]:
+    """Return which of these rules have run for the item, or are waiting to."""
+    if not rule_ids or item_id is None:
+        return set()
+    found = await session.scalars(
+        select(RuleRun.rule_id).where(
+            RuleRun.item_id == item_id,
+            RuleRun.rule_id.in_(rule_ids),
+            RuleRun.state.in_([RunState.DONE, *OPEN]),
+        )
+    )
+    return set(found)
+
+
+async def hold_all(session: AsyncSession, rule_id: int) -> None:
+    """Hold every waiting run of a rule that was switched off.
+
+    Temporal is not told: when the old time comes, the fence turns the run away.
+    """
+    await _change_in_bulk(
+        session,
+        (RuleRun.rule_id == rule_id) & RuleRun.state.in_([RunState.WAITING, RunState.RETRYING]),
+        {"state": RunState.HELD, "held_because": Hold.RULE_OFF},
+        tell=False,
+    )
+
+
+async def release_all(session: AsyncSession, because: Hold, rule_id: int | None = None) -> None:
+    """Let runs that were held for this reason wait again; overdue ones run late, at once."""
+    held = (RuleRun.state == RunState.HELD) & (RuleRun.held_because == because)
+    await _change_in_bulk(
+        session,
+        held if rule_id is None else held & (RuleRun.rule_id == rule_id),
+        {"state": RunState.WAITING, "held_because": None},
+        tell=True,
+    )
+
+
+async def _change_in_bulk(
+    session: AsyncSession, which: ColumnElement[bool], values: dict[str, Any], *, tell: bool
+) -> None:
+    """Change many runs in two statements: their entries (locked in order) first, then the runs."""
+    entry = RuleRun.stage_entry.property.mapper.class_
+    touched = select(RuleRun.stage_entry_id).where(which)
+    locked = select(entry.id).where(entry.id.in_(touched)).order_by(entry.id).with_for_update()
+    was_told = entry.told_version == entry.agenda_version
+    known = entry.agenda_version + 1
+    changes: dict[str, Any] = {"agenda_version": known, "changed_at": clock.now()}
+    if not tell:
+        changes["told_version"] = case((was_told, known), else_=entry.told_version)
+    await session.flush()
+    await session.execute(
+        update(entry)
+        .where(entry.id.in_(locked))
+        .values(changes)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(
+        update(RuleRun).where(which).values(values).execution_options(synchronize_session=False)
+    )
+    if tell:
+        untold(session).add(None)

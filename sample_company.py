@@ -1,0 +1,204 @@
+"""A small company to try the product on: a maker of solar roofs, its people, clients and rules."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.rule_saving import save_new_rule
+from models import clock
+from models.company import Company
+from models.contact import Contact
+from models.contact_point import points
+from models.database import Database
+from models.department import Department
+from models.installation import installation
+from models.item import Deal, Lead
+from models.item_type import ItemType
+from models.pipeline import Pipeline, Stage, StageKind
+from models.product_row import ProductRow
+from models.stage_entry import Cause, create_item
+from models.user import Role, User
+
+A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
+SIX_MONTHS = {"kind": "after_delay", "amount": 6, "unit": "months"}
+
+
+async def load_sample_company(database: Database) -> bool:
+    """Fill a database that has neither people nor pipelines; return whether it was empty."""
+    async with database.transaction() as session:
+        for table in (User, Pipeline):
+            if await session.scalar(select(table.id).limit(1)):
+                return False
+        await _load(session)
+        return True
+
+
+async def _load(session: AsyncSession) -> None:
+    home = await installation(session)
+    home.time_zone = "Europe/Berlin"
+    people = _people(session)
+    stages = _pipelines(session)
+    await session.flush()
+    await _rules(session, stages, people["ada"])
+    await _clients_and_items(session, stages, people)
+
+
+def _people(session: AsyncSession) -> dict[str, User]:
+    """Make four people; the head of *Sales North* is away, so the next above is Marta."""
+    management = Department(name="Management")
+    sales = Department(name="Sales", parent=management)
+    north = Department(name="Sales North", parent=sales)
+    people = {
+        "ada": User(name="Ada Winter", email="ada@example.com", role=Role.ADMIN),
+        "marta": User(name="Marta Lind", email="marta@example.com", role=Role.MANAGER),
+        "noor": User(
+            name="Noor Haddad",
+            email="noor@example.com",
+            role=Role.MANAGER,
+            absent_until=clock.now() + timedelta(days=365),
+        ),
+        "tom": User(name="Tom Berg", email="tom@example.com"),
+    }
+    for name, department in (
+        ("ada", management),
+        ("marta", sales),
+        ("noor", north),
+        ("tom", north),
+    ):
+        people[name].department = department
+    session.add_all([*people.values(), management, sales, north])
+    management.head, sales.head, north.head = people["ada"], people["marta"], people["noor"]
+    return people
+
+
+def _pipelines(session: AsyncSession) -> dict[str, Stage]:
+    stages: dict[str, Stage] = {}
+    for pipeline, names in (
+        (Pipeline(name="Leads", item_type=ItemType.LEAD), ("Incoming", "Contacted", "Junk")),
+        (
+            Pipeline(name="Sales", item_type=ItemType.DEAL),
+            ("New", "Engaging", "Contract", "Closed won", "Closed lost", "Spam"),
+        ),
+        (
+            Pipeline(name="Installation", item_type=ItemType.DEAL),
+            ("Planning", "On the roof", "Running"),
+        ),
+    ):
+        for position, name in enumerate(names):
+            stages[name] = Stage(name=name, position=position, pipeline=pipeline)
+    for name in ("Closed won", "Running"):
+        stages[name].kind = StageKind.WON
+    for name in ("Junk", "Closed lost", "Spam"):
+        stages[name].kind = StageKind.LOST
+    session.add_all(stages.values())
+    return stages
+
+
+async def _rules(session: AsyncSession, stages: dict[str, Stage], by: User) -> None:
+    late = "{{ deal.title }} has been new for a day and nobody has touched it."
+    for stage, title, action, params, timing in (
+        ("New", "Tell the supervisor after a day", "notify_supervisor", {"text": late}, A_DAY),
+        ("New", "Note that it was late", "add_history_entry", {"text": late}, A_DAY),
+        (
+            "Engaging",
+            "Task: make an offer",
+            "create_task",
+            {
+                "title": "Make an offer for {{ deal.title }}",
+                "description": "Client: {{ contact.name }} {{ company.name }}\n"
+                "Budget: {{ deal.amount | money }}",
+                "deadline": {"amount": 3, "unit": "days"},
+            },
+            None,
+        ),
+        (
+            "Closed won",
+            "Copy to Installation",
+            "copy_deal",
+            {"name": "{{ deal.title }}", "pipeline": stages["Planning"].pipeline_id},
+            None,
+        ),
+        (
+            "Closed won",
+            "Repeat lead after six months",
+            "create_repeat_lead",
+            {"title": "Batteries for {{ contact.name }}?"},
+            SIX_MONTHS,
+        ),
+        ("Spam", "Add to exceptions", "add_to_exclusions", {}, None),
+        (
+            "Planning",
+            "Task: plan the visit",
+            "create_task",
+            {"title": "Plan the visit for {{ deal.title }}"},
+            None,
+        ),
+    ):
+        rule = {
+            "title": title,
+            "action": action,
+            "params": params,
+            "timing": timing or {"kind": "at_once"},
+            "conditions": None,
+            "after_previous": False,
+            "keep_when_item_leaves": False,
+            "once_per_item": False,
+            "position": None,
+            "enabled": True,
+        }
+        await save_new_rule(session, stages[stage], rule, by)
+
+
+async def _clients_and_items(
+    session: AsyncSession, stages: dict[str, Stage], people: dict[str, User]
+) -> None:
+    bakery = Company(
+        name="Bakery Sonne",
+        contact_points=points(phones=["030 901820"], emails=["info@sonne.example"], region="DE"),
+    )
+    clients: dict[str, dict[str, Any]] = {
+        "Anna Keller": {"phones": ["0151 23456789"], "emails": ["anna@keller.example"]},
+        "Boris Maier": {"phones": ["+49 40 5550123"], "emails": ["boris@sonne.example"]},
+        "Win Now": {"phones": ["+44 20 7946 0958"], "emails": ["win@prizes.example"]},
+    }
+    contacts = {
+        name: Contact(
+            first_name=name.split()[0],
+            last_name=name.split()[1],
+            company=bakery if name == "Boris Maier" else None,
+            contact_points=points(**reached, region="DE"),
+        )
+        for name, reached in clients.items()
+    }
+    session.add_all([bakery, *contacts.values()])
+    cause = Cause.person(people["ada"])
+    for title, contact, amount, stage in (
+        ("Roof for the Kellers", "Anna Keller", "18500", "Contract"),
+        ("Roof of the bakery", "Boris Maier", "46000", "Engaging"),
+        ("You have won!!!", "Win Now", None, "New"),
+    ):
+        deal = Deal(
+            title=title,
+            responsible=people["tom"],
+            creator=people["ada"],
+            contact=contacts[contact],
+            company=contacts[contact].company,
+            amount=None if amount is None else Decimal(amount),
+            currency="EUR",
+            product_rows=[]
+            if amount is None
+            else [ProductRow(name="Solar roof", price=Decimal(amount))],
+        )
+        await create_item(session, deal, stages[stage], cause)
+    lead = Lead(
+        title="Call from the fair",
+        first_name="Clara",
+        last_name="Vogt",
+        responsible=people["tom"],
+        creator=people["ada"],
+        contact_points=points(phones=["0171 5550199"], emails=[], region="DE"),
+    )
+    await create_item(session, lead, stages["Incoming"], cause)

@@ -1,0 +1,347 @@
+"""Create task: something to do for somebody, tied to the item and to the rule run."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import selectinload
+
+from models.contact import Contact
+from models.database import Database
+from models.department import Department
+from models.installation import installation
+from models.item import Item
+from models.item_type import ItemType
+from models.rule_run import RunState
+from models.stage_entry import StageEntry
+from models.task import Task, TaskPriority, TaskStatus
+from models.user import User
+from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.runner import Runner
+
+NOON = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
+"""The day before clocks go back in Berlin."""
+
+
+async def entered(database: Database, params: dict[str, Any], **deal: Any) -> StageEntry:
+    """Let a deal enter a stage that makes a task with these params, besides a title."""
+    async with database.transaction() as session:
+        (stage,) = a_pipeline(session, "New")
+        a_rule(session, stage, "create_task", params={"title": "Call"} | params)
+        _, entry = await a_deal(session, stage, **deal)
+    return entry
+
+
+async def the_task(database: Database) -> Task:
+    (task,) = await all_of(database, Task, options=(selectinload(Task.people),))
+    return task
+
+
+async def some_user(database: Database, name: str, **rest: Any) -> User:
+    user = User(name=name, **rest)
+    async with database.transaction() as session:
+        session.add(user)
+    return user
+
+
+async def test_the_task_is_tied_to_the_item_and_to_the_run_that_made_it(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, {})
+
+    run = await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert (task.item_id, task.made_by_run_id) == (entry.item_id, run.id)
+    assert (run.state, run.outcome) == (RunState.DONE, f"Created task {task.id} «Call».")
+
+
+async def test_what_is_not_said_has_its_default(database: Database, runner: Runner) -> None:
+    tom = User(name="Tom")
+    entry = await entered(database, {}, responsible=tom)
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert task.responsible_id == tom.id
+    assert task.status is TaskStatus.PENDING
+    assert task.priority is TaskPriority.NORMAL
+    assert (task.description, task.creator_id, task.deadline_at) == (None, None, None)
+    assert (task.starts_at, task.ends_at) == (None, None)
+    assert (task.participant_ids, task.observer_ids) == ([], [])
+    assert (task.tags, task.checklist) == ([], [])
+    assert (task.time_tracking, task.result_required) == (False, False)
+
+
+async def test_title_description_and_checklist_hold_fields_of_the_item(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(
+        database,
+        {
+            "title": "Offer for {{ contact.name }}",
+            "description": "{{ deal.title }}: {{ item.url }}",
+            "checklist": ["Measure {{ deal.title }}", "Write"],
+        },
+        contact=Contact(first_name="Anna"),
+    )
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert task.title == "Offer for Anna"
+    assert task.description == f"Lathe: http://crm.example/v1/deals/{entry.item_id}"
+    assert task.checklist == [
+        {"text": "Measure Lathe", "done": False},
+        {"text": "Write", "done": False},
+    ]
+
+
+async def test_an_empty_field_reads_as_nothing(database: Database, runner: Runner) -> None:
+    entry = await entered(database, {"title": "Call {{ contact.name }}!"})
+
+    await runner.do(entry.id)
+
+    assert (await the_task(database)).title == "Call !"
+
+
+async def test_a_title_of_empty_fields_only_fails_with_that_reason(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, {"title": " {{ contact.name }} "})
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        "The title is empty, now that its fields are filled in.",
+    )
+
+
+async def test_a_title_longer_than_people_may_give_is_cut(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, {"title": "{{ deal.title }}!"}, title="x" * 200)
+
+    await runner.do(entry.id)
+
+    assert (await the_task(database)).title == "x" * 199 + "…"
+
+
+async def test_responsible_and_creator_are_the_people_chosen(
+    database: Database, runner: Runner
+) -> None:
+    eve, tom = await some_user(database, "Eve"), await some_user(database, "Tom")
+    entry = await entered(
+        database,
+        {
+            "responsible": {"by": "user", "id": eve.id},
+            "creator": {"by": "responsible"},
+        },
+        responsible=tom,
+    )
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert (task.responsible_id, task.creator_id) == (eve.id, tom.id)
+
+
+async def test_a_department_is_responsible_by_its_head(database: Database, runner: Runner) -> None:
+    head = User(name="Hella")
+    sales = Department(name="Sales", head=head)
+    head.department = sales
+    async with database.transaction() as session:
+        session.add_all([User(name="Tom", department=sales), head])
+    entry = await entered(database, {"responsible": {"by": "department", "id": sales.id}})
+
+    await runner.do(entry.id)
+
+    assert (await the_task(database)).responsible_id == head.id
+
+
+async def test_a_department_without_a_head_by_whoever_has_been_there_longest(
+    database: Database, runner: Runner
+) -> None:
+    sales = Department(name="Sales")
+    await some_user(database, "Gone", department=sales, active=False)
+    tom = await some_user(database, "Tom", department=sales)
+    await some_user(database, "Eve", department=sales)
+    entry = await entered(database, {"responsible": {"by": "department", "id": sales.id}})
+
+    await runner.do(entry.id)
+
+    assert (await the_task(database)).responsible_id == tom.id
+
+
+async def test_nobody_in_the_department_fails_with_that_reason(
+    database: Database, runner: Runner
+) -> None:
+    sales = Department(name="Sales")
+    async with database.transaction() as session:
+        session.add(sales)
+    entry = await entered(database, {"responsible": {"by": "department", "id": sales.id}})
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"Nobody works in department {sales.id}.",
+    )
+
+
+async def test_participants_and_observers_are_counted_once_and_of_departments_all(
+    database: Database, runner: Runner
+) -> None:
+    sales = Department(name="Sales")
+    eve = await some_user(database, "Eve", department=sales)
+    tom = await some_user(database, "Tom", department=sales)
+    entry = await entered(
+        database,
+        {
+            "participants": [
+                {"by": "user", "id": eve.id},
+                {"by": "department", "id": sales.id},
+                {"by": "responsible"},
+            ],
+            "observers": [{"by": "user", "id": eve.id}],
+        },
+        responsible=tom,
+    )
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert task.participant_ids == [eve.id, tom.id]
+    assert task.observer_ids == [eve.id]
+
+
+async def test_an_item_without_the_person_wanted_fails_with_that_reason(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, {"participants": [{"by": "creator"}]})
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"Nobody is known as creator of deal {entry.item_id}.",
+    )
+    assert await all_of(database, Task) == []
+
+
+async def test_deadline_start_and_end_are_counted_from_the_moment_the_rule_runs(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(
+        database,
+        {
+            "start": {"amount": 90, "unit": "minutes"},
+            "end": {"amount": 5, "unit": "hours"},
+            "deadline": {"amount": 1, "unit": "weeks"},
+        },
+    )
+
+    await runner.do(entry.id, at=NOON)
+
+    task = await the_task(database)
+    assert task.starts_at == NOON + timedelta(minutes=90)
+    assert task.ends_at == NOON + timedelta(hours=5)
+    assert task.deadline_at == NOON + timedelta(days=7)
+
+
+async def test_days_are_counted_on_the_calendar_of_the_company(
+    database: Database, runner: Runner
+) -> None:
+    async with database.transaction() as session:
+        (await installation(session)).time_zone = "Europe/Berlin"
+    entry = await entered(database, {"deadline": {"amount": 1, "unit": "days"}})
+
+    await runner.do(entry.id, at=NOON)
+
+    # 14:00 in Berlin on both days, though the night has an hour more.
+    assert (await the_task(database)).deadline_at == NOON + timedelta(hours=25)
+
+
+async def test_priority_tags_time_tracking_and_required_result_are_as_chosen(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(
+        database,
+        {
+            "priority": "high",
+            "tags": ["roof", "urgent"],
+            "time_tracking": True,
+            "result_required": True,
+        },
+    )
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert task.priority is TaskPriority.HIGH
+    assert task.tags == ["roof", "urgent"]
+    assert (task.time_tracking, task.result_required) == (True, True)
+
+
+async def test_leads_get_tasks_too(database: Database, runner: Runner) -> None:
+    async with database.transaction() as session:
+        (incoming,) = a_pipeline(session, "Incoming", item_type=ItemType.LEAD)
+        a_rule(session, incoming, "create_task", params={"title": "Call {{ lead.name }}"})
+        _, entry = await a_lead(session, incoming, first_name="Anna", last_name="Keller")
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert (task.title, task.item_id) == ("Call Anna Keller", entry.item_id)
+
+
+async def test_the_item_itself_does_not_change(database: Database, runner: Runner) -> None:
+    entry = await entered(database, {})
+    (before,) = await all_of(database, Item)
+
+    await runner.do(entry.id)
+
+    (after,) = await all_of(database, Item)
+    assert after.version == before.version
+
+
+@pytest.mark.parametrize(
+    ("params", "field", "reason"),
+    [
+        ({}, "/params/title", "Field required"),
+        ({"title": ""}, "/params/title", "String should have at least 1 character"),
+        (
+            {"title": "Call", "description": "Worth {{ deal.ammount }}"},
+            "/params/description",
+            "line 1, column 10: unknown field deal.ammount, did you mean deal.amount?",
+        ),
+        (
+            {"title": "Call", "checklist": ["Ring", "Ask {{ contact.fone }}"]},
+            "/params/checklist/1",
+            "line 1, column 8: unknown field contact.fone, did you mean contact.phone?",
+        ),
+        (
+            {"title": "Call", "observers": [{"by": "responsible"}, {"by": "user", "id": 42}]},
+            "/params/observers/1/id",
+            "There is no user 42.",
+        ),
+        (
+            {"title": "Call", "deadline": {"amount": -1, "unit": "days"}},
+            "/params/deadline/amount",
+            "Input should be greater than or equal to 0",
+        ),
+        (
+            {"title": "Call", "priority": "highest"},
+            "/params/priority",
+            "Input should be 'low', 'normal' or 'high'",
+        ),
+    ],
+)
+async def test_a_rule_that_could_not_run_is_refused_with_place_and_reason(
+    database: Database, params: dict[str, Any], field: str, reason: str
+) -> None:
+    async with database.transaction() as session:
+        (stage,) = a_pipeline(session, "New")
+
+    assert await refused(database, stage, "create_task", params) == {field: reason}

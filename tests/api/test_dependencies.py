@@ -1,0 +1,143 @@
+"""One request is one transaction, of somebody with a valid token; lists come in pages."""
+
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import event, select
+
+from api.dependencies import Session
+from models.api_token import ApiToken, make_token
+from models.database import Database
+from models.exclusion import Exclusion, ExclusionKind
+from models.user import User
+from tests.fixtures.api import SmallCompany
+
+
+def spam() -> Exclusion:
+    return Exclusion(kind=ExclusionKind.DOMAIN, value="spam.example")
+
+
+async def test_a_commit_that_fails_is_told(
+    app: FastAPI, stranger: httpx2.AsyncClient, database: Database
+) -> None:
+    @app.post("/twice")
+    async def twice(session: Session) -> str:
+        session.add_all([spam(), spam()])
+        return "done"
+
+    answer = await stranger.post("/twice")
+
+    assert answer.status_code == 409
+    async with database.reading() as session:
+        assert await session.scalar(select(Exclusion)) is None
+
+
+async def test_an_error_undoes_everything_of_its_request(
+    app: FastAPI, stranger: httpx2.AsyncClient, database: Database
+) -> None:
+    @app.post("/half")
+    async def half(session: Session) -> None:
+        session.add(spam())
+        await session.flush()
+        raise RuntimeError
+
+    answer = await stranger.post("/half")
+
+    assert answer.status_code == 500
+    async with database.reading() as session:
+        assert await session.scalar(select(Exclusion)) is None
+
+
+async def test_a_request_opens_one_transaction_only(
+    api: httpx2.AsyncClient, database: Database, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    begun: list[object] = []
+    event.listen(database.engine.sync_engine, "begin", begun.append)
+
+    await company.deal()
+
+    assert len(begun) == 1
+
+
+@pytest.mark.parametrize("token", ["", "Basic abc", "Bearer", "Bearer cue_wrong", "Bearer ä"])
+async def test_without_a_valid_token_nothing_is_told(
+    stranger: httpx2.AsyncClient, token: str
+) -> None:
+    answer = await stranger.get("/v1/deals", headers={b"Authorization": token.encode()})
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["type"] == "/problems/unauthorized"
+
+
+async def test_a_token_that_has_expired_or_whose_user_has_left_opens_nothing(
+    stranger: httpx2.AsyncClient, database: Database
+) -> None:
+    async with database.transaction() as session:
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        expired = make_token(session, User(name="Eve"), "old", expires_at=past)
+        gone = make_token(session, User(name="Gus", active=False), "his")
+
+    answers = [
+        await stranger.get("/v1/deals", headers={"Authorization": f"Bearer {token}"})
+        for token in (expired, gone)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+
+
+async def test_a_revoked_token_opens_nothing(api: httpx2.AsyncClient, database: Database) -> None:
+    async with database.transaction() as session:
+        token = (await session.scalars(select(ApiToken))).one()
+        token.revoked_at = datetime.now(UTC)
+
+    answer = await api.get("/v1/deals")
+
+    assert answer.status_code == 401
+
+
+async def test_a_list_comes_in_pages(api: httpx2.AsyncClient, company: SmallCompany) -> None:
+    await company.pipeline("New")
+    ids = [(await company.deal())["id"] for _ in range(5)]
+
+    first = (await api.get("/v1/deals", params={"limit": 2})).json()
+    second = (await api.get("/v1/deals", params={"limit": 2, "after": first["next"]})).json()
+    third = (await api.get("/v1/deals", params={"limit": 2, "after": second["next"]})).json()
+
+    pages = [first, second, third]
+    assert [deal["id"] for page in pages for deal in page["items"]] == ids
+    assert third["next"] is None
+
+
+async def test_a_full_last_page_has_no_next(api: httpx2.AsyncClient, company: SmallCompany) -> None:
+    await company.pipeline("New")
+    await company.deal()
+    await company.deal()
+
+    page = (await api.get("/v1/deals", params={"limit": 2})).json()
+
+    assert len(page["items"]) == 2
+    assert page["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("limit", "0"),
+        ("limit", "201"),
+        ("after", "nonsense"),
+        ("after", "ä"),
+        ("after", "WzFd"),
+        ("after", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5"),
+    ],
+)
+async def test_a_page_that_is_none_is_refused(
+    api: httpx2.AsyncClient, field: str, value: str
+) -> None:
+    answer = await api.get("/v1/deals", params={field: value})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == f"/{field}"

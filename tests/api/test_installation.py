@@ -1,0 +1,81 @@
+"""The settings of the company over HTTP."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from models.contact_point import ContactPoint
+from models.database import Database
+
+HOME = "/v1/installation"
+
+
+async def test_a_new_installation_has_usual_settings(api: httpx2.AsyncClient) -> None:
+    home = (await api.get(HOME)).json()
+
+    assert home == {
+        "database_id": home["database_id"],
+        "time_zone": "UTC",
+        "locale": "en",
+        "currency": "EUR",
+        "phone_region": "DE",
+    }
+
+
+async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
+    before = (await api.get(HOME)).json()
+
+    changed = await api.patch(HOME, json={"time_zone": "Europe/Warsaw", "currency": "PLN"})
+
+    assert changed.json() == before | {"time_zone": "Europe/Warsaw", "currency": "PLN"}
+    assert (await api.get(HOME)).json() == changed.json()
+
+
+async def test_a_locale_is_kept_in_one_form(api: httpx2.AsyncClient) -> None:
+    changed = await api.patch(HOME, json={"locale": "pl-PL"})
+
+    assert changed.json()["locale"] == "pl_PL"
+
+
+async def test_phones_without_a_prefix_are_of_the_companys_country(
+    api: httpx2.AsyncClient, database: Database
+) -> None:
+    number = {"phones": ["030 1234567"]}
+    await api.post("/v1/contacts", json=number)
+    await api.patch(HOME, json={"phone_region": "AT"})
+
+    await api.post("/v1/contacts", json=number)
+
+    async with database.reading() as session:
+        kept = await session.scalars(select(ContactPoint.value).order_by(ContactPoint.id))
+    assert kept.all() == ["+49301234567", "+43301234567"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"time_zone": "Warsaw"}, "/time_zone"),
+        ({"time_zone": None}, "/time_zone"),
+        ({"locale": "tlh_XX"}, "/locale"),
+        ({"locale": ""}, "/locale"),
+        ({"locale": "../../etc"}, "/locale"),
+        ({"currency": "EURO"}, "/currency"),
+        ({"currency": "XYZ"}, "/currency"),
+        ({"phone_region": "XX"}, "/phone_region"),
+        ({"phone_region": "de"}, "/phone_region"),
+        ({"database_id": "c0ffee00-0000-4000-8000-000000000000"}, "/database_id"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_is_refused_by_field(
+    api: httpx2.AsyncClient, sent: dict[str, Any], field: str
+) -> None:
+    before = (await api.get(HOME)).json()
+
+    answer = await api.patch(HOME, json=sent)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert (await api.get(HOME)).json() == before

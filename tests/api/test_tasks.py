@@ -1,0 +1,190 @@
+"""Tasks over HTTP."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from models.user import User
+from tests.fixtures.api import SmallCompany
+
+TASKS = "/v1/tasks"
+
+
+async def task(api: httpx2.AsyncClient, **said: Any) -> Any:
+    return SmallCompany.made(await api.post(TASKS, json={"title": "Call"} | said))
+
+
+async def user(api: httpx2.AsyncClient, **said: Any) -> Any:
+    return SmallCompany.made(await api.post("/v1/users", json={"name": "Bob"} | said))
+
+
+async def test_a_task_reads_as_created(
+    api: httpx2.AsyncClient, company: SmallCompany, admin: User
+) -> None:
+    await company.pipeline("New")
+    deal, bob = await company.deal(), await user(api)
+    said = {
+        "title": "Call Anna",
+        "description": "About the roof",
+        "status": "in progress",
+        "item_id": deal["id"],
+        "responsible_id": bob["id"],
+        "participant_ids": [bob["id"]],
+        "observer_ids": [admin.id, bob["id"]],
+        "starts_at": "2026-01-01T08:00:00Z",
+        "ends_at": "2026-01-01T09:00:00Z",
+        "deadline_at": "2026-01-02T00:00:00Z",
+        "priority": "high",
+        "tags": ["roof"],
+        "checklist": [{"text": "Price", "done": True}, {"text": "Date"}],
+        "time_tracking": True,
+        "result_required": True,
+        "result": "She buys",
+    }
+
+    made = await task(api, **said)
+
+    assert (await api.get(f"{TASKS}/{made['id']}")).json() == made
+    assert made == said | {
+        "id": made["id"],
+        "checklist": [{"text": "Price", "done": True}, {"text": "Date", "done": False}],
+        "creator_id": admin.id,
+        "completed_at": None,
+        "made_by_run_id": None,
+        "created_at": made["created_at"],
+    }
+
+
+async def test_only_what_is_sent_changes(api: httpx2.AsyncClient, admin: User) -> None:
+    bob = await user(api)
+    call = await task(
+        api,
+        responsible_id=admin.id,
+        participant_ids=[admin.id, bob["id"]],
+        observer_ids=[bob["id"]],
+        tags=["roof"],
+    )
+    changes = {"responsible_id": None, "participant_ids": [bob["id"]], "priority": "low"}
+
+    changed = await api.patch(f"{TASKS}/{call['id']}", json=changes)
+
+    assert changed.json() == call | changes
+    assert (await api.get(f"{TASKS}/{call['id']}")).json() == call | changes
+
+
+async def test_tasks_are_listed_by_item_person_and_status(
+    api: httpx2.AsyncClient, company: SmallCompany, admin: User
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+    of_deal = await task(api, item_id=deal["id"])
+    of_admin = await task(api, responsible_id=admin.id, status="deferred")
+
+    by_item = await api.get(TASKS, params={"item_id": deal["id"]})
+    by_person = await api.get(TASKS, params={"responsible_id": admin.id})
+    by_status = await api.get(TASKS, params={"status": "deferred"})
+
+    assert by_item.json()["items"] == [of_deal]
+    assert by_person.json()["items"] == [of_admin]
+    assert by_status.json()["items"] == [of_admin]
+
+
+async def test_completing_a_task_is_remembered_until_it_is_taken_up_again(
+    api: httpx2.AsyncClient,
+) -> None:
+    call = await task(api)
+
+    completed = await api.patch(f"{TASKS}/{call['id']}", json={"status": "completed"})
+    resumed = await api.patch(f"{TASKS}/{call['id']}", json={"status": "in progress"})
+
+    assert completed.json()["completed_at"] is not None
+    assert resumed.json() == call | {"status": "in progress"}
+
+
+async def test_a_task_that_requires_a_result_is_not_completed_without(
+    api: httpx2.AsyncClient,
+) -> None:
+    call = await task(api, result_required=True)
+
+    without = await api.patch(f"{TASKS}/{call['id']}", json={"status": "completed"})
+    having = await api.patch(
+        f"{TASKS}/{call['id']}", json={"status": "completed", "result": "She buys"}
+    )
+
+    assert without.status_code == 409
+    assert without.json()["errors"][0]["field"] == "/result"
+    assert [having.status_code, having.json()["status"]] == [200, "completed"]
+
+
+async def test_a_deleted_task_is_gone(api: httpx2.AsyncClient) -> None:
+    call = await task(api)
+
+    deleted = await api.delete(f"{TASKS}/{call['id']}")
+
+    assert deleted.status_code == 204
+    assert (await api.get(f"{TASKS}/{call['id']}")).status_code == 404
+    assert (await api.get(TASKS)).json()["items"] == []
+
+
+async def test_tasks_are_not_given_to_whoever_has_left(api: httpx2.AsyncClient) -> None:
+    gone = await user(api, active=False)
+
+    answer = await api.post(TASKS, json={"title": "Call", "responsible_id": gone["id"]})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "/responsible_id", "reason": f"User {gone['id']} is not active any more."}
+    ]
+
+
+async def test_tasks_are_not_tied_to_what_is_in_the_recycle_bin(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+    await api.delete(f"/v1/deals/{deal['id']}")
+
+    answer = await api.post(TASKS, json={"title": "Call", "item_id": deal["id"]})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "/item_id"
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"title": ""}, "/title"),
+        ({"title": "x" * 1001}, "/title"),
+        ({"status": "done"}, "/status"),
+        ({"item_id": 4711}, "/item_id"),
+        ({"responsible_id": 4711}, "/responsible_id"),
+        ({"participant_ids": [4711]}, "/participant_ids/0"),
+        ({"observer_ids": [4711]}, "/observer_ids/0"),
+        ({"starts_at": "tomorrow"}, "/starts_at"),
+        ({"starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, "/ends_at"),
+        ({"checklist": [{"text": "Price", "checked": True}]}, "/checklist/0/checked"),
+        ({"tags": ["x" * 201]}, "/tags/0"),
+        ({"creator_id": 1}, "/creator_id"),
+    ],
+    ids=lambda sent: str(sent)[:40],
+)
+async def test_what_cannot_be_is_refused_by_field(
+    api: httpx2.AsyncClient, sent: dict[str, Any], field: str
+) -> None:
+    call = await task(api)
+
+    created = await api.post(TASKS, json={"title": "Call"} | sent)
+    changed = await api.patch(f"{TASKS}/{call['id']}", json=sent)
+
+    assert [created.status_code, changed.status_code] == [422, 422]
+    assert [error["field"] for error in created.json()["errors"]] == [field]
+    assert [error["field"] for error in changed.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_a_task_that_is_not_there_is_said(api: httpx2.AsyncClient, method: str) -> None:
+    answer = await api.request(method, f"{TASKS}/4711", json={})
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "There is no task 4711."

@@ -1,0 +1,113 @@
+"""One word for one thing: names that are used for something else, or for nothing."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+NEVER = {
+    "assignee",
+    "audit",
+    "blacklist",
+    "card",
+    "element",
+    "entity",
+    "event",
+    "funnel",
+    "job",
+    "owner",
+    "plan",
+    "robot",
+    "transition",
+    "visit",
+}
+"""Other words for what has one already: see ARCHITECTURE.md."""
+
+BARE_ACTIVITY = re.compile(r"(?<!crm_)(?<!Crm)activit(y|ies)", re.IGNORECASE)
+
+TEMPORALS_OWN = {
+    ("models/agenda.py", "activity"),
+    ("models/rule_run.py", "next_activity"),
+    ("models/stage_entry.py", "activity"),
+    ("models/stage_entry.py", "next_activity"),
+}
+"""Where models name Temporal's activity, which is the only one without *crm* before it."""
+
+
+def source(*places: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for place in places for path in ROOT.glob(place))
+
+
+def parsed(place: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse((ROOT / place).read_text()))
+
+
+def identifiers(place: str) -> Iterator[str]:
+    """Yield every name in a file, whether it is made there or used."""
+    for node in parsed(place):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name) | ast.Name(id=name) | ast.Attribute(attr=name):
+                yield name
+            case ast.arg(arg=name) | ast.keyword(arg=str() as name):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield other or name
+
+
+def names_made(place: str) -> Iterator[str]:
+    """Yield the names that a file gives to things; what libraries call theirs does not count."""
+    for node in parsed(place):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name) | ast.arg(arg=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+
+
+def words(name: str) -> set[str]:
+    """Return the words of a name: `TaskPerson` and `task_person` have two."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+@pytest.mark.parametrize("place", source("models/*.py", "api/*.py"))
+def test_a_bare_activity_is_temporals(place: str) -> None:
+    found = {(place, name) for name in identifiers(place) if BARE_ACTIVITY.search(name)}
+
+    assert found <= TEMPORALS_OWN
+
+
+def test_every_exception_is_still_needed() -> None:
+    found = {(place, name) for place, _ in TEMPORALS_OWN for name in identifiers(place)}
+
+    assert found >= TEMPORALS_OWN
+
+
+@pytest.mark.parametrize(
+    "place",
+    source("*.py", "models/*.py", "api/*.py", "workflows/*.py", "activities/**/*.py"),
+)
+def test_nothing_has_a_second_name(place: str) -> None:
+    found = {name for name in [Path(place).stem, *names_made(place)] if words(name) & NEVER}
+
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("next_activity", True),
+        ("activities", True),
+        ("crm_activity", False),
+        ("CrmActivity", False),
+    ],
+)
+def test_a_crm_activity_is_not_bare(name: str, *, refused: bool) -> None:
+    assert bool(BARE_ACTIVITY.search(name)) is refused

@@ -1,0 +1,46 @@
+"""Settings: all in one place, all in the README."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from models.settings import Settings, variable
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "load_dotenv"}
+
+
+def product() -> list[Path]:
+    layers = ("activities", "api", "docs", "models", "workflows")
+    files = [
+        *ROOT.glob("*.py"),
+        *(path for layer in layers for path in (ROOT / layer).rglob("*.py")),
+    ]
+    return sorted(set(files) - {ROOT / "models" / "settings.py"})
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_says_what_it_is_for(name: str) -> None:
+    assert Settings.model_fields[name].description
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_is_in_the_readme(name: str) -> None:
+    assert f"| `{variable(name)}` |" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", product(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_settings_read_the_environment(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+
+    assert not used & ENVIRONMENT
+
+
+def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable("temporal_address"), "")
+
+    assert Settings.of_environment().temporal_address is None

@@ -1,0 +1,17 @@
+"""Where every test gets its database, its API and its Temporal from."""
+
+from hypothesis import settings
+
+# Two busy cores are no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+pytest_plugins = [
+    "tests.fixtures.temporal",
+    "tests.fixtures.database",
+    "tests.fixtures.runner",
+    "tests.fixtures.scene",
+    "tests.fixtures.api",
+    "tests.fixtures.world",
+    "tests.fixtures.processes",
+]

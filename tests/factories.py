@@ -1,0 +1,124 @@
+"""Things to test with: sensible defaults, everything else named by the test."""
+
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.base import ExecutableOption
+
+from activities.registry import RulePlace
+from activities.rule_check import check_rule
+from models.base import Record
+from models.database import Database
+from models.errors import InvalidRule
+from models.item import Deal, Item, Lead
+from models.item_type import ItemType
+from models.pipeline import Pipeline, Stage
+from models.rule import Rule, RuleVersion
+from models.stage_entry import Cause, StageEntry, create_item
+from models.user import User
+
+AT_ONCE = {"kind": "at_once"}
+IN_AN_HOUR = {"kind": "after_delay", "amount": 1, "unit": "hours"}
+
+
+def a_pipeline(
+    session: AsyncSession, *names: str, item_type: ItemType = ItemType.DEAL
+) -> list[Stage]:
+    """Make a pipeline with these stages, in order."""
+    pipeline = Pipeline(name="Sales", item_type=item_type)
+    stages = [
+        Stage(name=name, position=place, pipeline=pipeline) for place, name in enumerate(names)
+    ]
+    session.add_all(stages)
+    return stages
+
+
+def a_rule(
+    session: AsyncSession,
+    stage: Stage,
+    action: str = "add_history_entry",
+    *,
+    timing: dict[str, Any] | None = None,
+    params: dict[str, Any] | None = None,
+    position: int = 0,
+    **rest: Any,
+) -> Rule:
+    """Hang a rule on a stage without asking whether it makes sense."""
+    rule = Rule(stage=stage, position=position)
+    rule.version = RuleVersion(
+        rule=rule,
+        number=1,
+        title=rest.pop("title", action),
+        action=action,
+        params={"text": "It was so."} if params is None else params,
+        timing=timing or AT_ONCE,
+        **rest,
+    )
+    session.add(rule)
+    return rule
+
+
+def rules_of(session: AsyncSession, stage: Stage, *rules: dict[str, Any]) -> list[Rule]:
+    """Hang these rules on a stage, top-down."""
+    return [
+        a_rule(session, stage, position=position, **rule) for position, rule in enumerate(rules)
+    ]
+
+
+async def a_deal(session: AsyncSession, stage: Stage, **rest: Any) -> tuple[Deal, StageEntry]:
+    """Make a deal that enters the stage, by the hand of a person."""
+    deal = Deal(title=rest.pop("title", "Lathe"), **rest)
+    return deal, await _entered(session, deal, stage)
+
+
+async def a_lead(session: AsyncSession, stage: Stage, **rest: Any) -> tuple[Lead, StageEntry]:
+    """Make a lead that enters the stage, by the hand of a person."""
+    lead = Lead(title=rest.pop("title", "A call"), **rest)
+    return lead, await _entered(session, lead, stage)
+
+
+async def _entered(session: AsyncSession, item: Item, stage: Stage) -> StageEntry:
+    person = User(name="Ann")
+    session.add(person)
+    await session.flush()
+    return await create_item(session, item, stage, Cause.person(person))
+
+
+async def entered(database: Database, *rules: dict[str, Any], told: bool = False) -> StageEntry:
+    """Let a deal enter the first of two stages, which has these rules; Temporal may know it."""
+    async with database.transaction() as session:
+        first, _ = a_pipeline(session, "New", "Won")
+        rules_of(session, first, *rules)
+        _, entry = await a_deal(session, first)
+        await session.flush()
+        entry.told_version = entry.agenda_version if told else 0
+    return entry
+
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+async def all_of(
+    database: Database,
+    kind: type[Kind],
+    *conditions: ColumnElement[bool],
+    options: tuple[ExecutableOption, ...] = (),
+) -> list[Kind]:
+    """Return the rows that are there now and fulfil the conditions, in order of their ids."""
+    wanted = select(kind).where(*conditions).options(*options).order_by(kind.id)
+    async with database.reading() as session:
+        return list(await session.scalars(wanted))
+
+
+async def refused(
+    database: Database, stage: Stage, action: str, params: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """Check such a rule as it is checked when it is saved; return what is wrong, by field."""
+    async with database.transaction() as session:
+        with pytest.raises(InvalidRule) as caught:
+            await check_rule(
+                RulePlace(session, stage), action=action, params=params or {}, conditions=None
+            )
+    return {problem.field: problem.reason for problem in caught.value.problems}

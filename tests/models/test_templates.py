@@ -1,0 +1,428 @@
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from models.errors import ActionFailed
+from models.item_type import ItemType
+from models.templates import Template, TemplateText, check, render, templates_in
+
+TEMPLATE: TypeAdapter[str] = TypeAdapter(Template)
+
+ROWS = [
+    {"name": "Roof", "price": Decimal("1000.50"), "quantity": 1, "total": Decimal("1000.50")},
+    {"name": "Gutter", "price": Decimal(20), "quantity": 2, "total": Decimal(40)},
+]
+
+VALUES: dict[str, object] = {
+    "deal.id": 42,
+    "deal.title": "Roof",
+    "deal.amount": Decimal("1234.50"),
+    "deal.source": None,
+    "deal.close_date": date(2026, 8, 31),
+    "deal.created_at": datetime(2026, 7, 1, 8, 5, tzinfo=UTC),
+    "deal.products": ROWS,
+    "deal.custom.contract_no": "C-7",
+    "item.currency": "EUR",
+    "item.title": "Roof",
+    "contact.name": "Anna",
+    "contact.email": None,
+}
+
+LONG = "x" * 9000
+
+ATTACKS = {
+    "a billion turns": "{% for i in (1..1000000000) %}{% endfor %}",
+    "a thousand cubed": "{% for i in (1..1000) %}" * 3 + "{% endfor %}" * 3,
+    "a range backwards": "{% for i in (1..300000000) reversed %}{% endfor %}",
+    "the end of a range": "{% for i in (1..2000000000) offset: 1999999999 %}{% endfor %}",
+    "a range of a field": "{% for i in (1..deal.amount) %}{% endfor %}",
+    "a text within a range": "{% if (1..1000000000) contains 'a' %}{% endif %}",
+    "a range joined": "{{ (1..1000000000) | join: 'x' }}",
+    "a range reversed": "{{ (1..300000000) | reverse }}",
+    "doubling": "{% assign a = 'x' %}" + "{% assign a = a | append: a %}" * 40,
+    "replacing": f"{{{{ '{LONG}' | replace: '', '{LONG}' }}}}",
+    "joining": f"{{{{ '{'a ' * 400}' | split: ' ' | join: '{LONG}' }}}}",
+    "big integers": "{% assign a = 9999999999 %}" + "{% assign a = a | times: a %}" * 40,
+    "list filters in loops": "{% for i in (1..1000) %}{% assign a = deal.products "
+    "| sort: 'price' | reverse | map: 'name' | sort | uniq | reverse | compact | sort_natural %}"
+    "{% endfor %}",
+    "empty bodies": "{% for i in (1..1000) %}" + "{{deal.source}}" * 1300 + "{% endfor %}",
+    "assigning in loops": "{% for i in (1..1000) %}"
+    + "".join(f"{{%assign a{i}=1%}}" for i in range(800))
+    + "{% endfor %}",
+    "braces": "{" * 20_000,
+    "blanks": "{{" + " " * 19_000,
+    "brackets": "{{ a" + "[a" * 4000 + "]" * 4000 + "}}",
+    "endless conditions": "{% if a" + " and a" * 3000 + " %}{% endif %}",
+    "deep blocks": "{% if true %}" * 40 + "{% endif %}" * 40,
+    "unclosed raws": "{%raw%}" * 2800,
+    "parentheses": "{{ " + "(" * 9000 + " }}",
+    "a great exponent": "{{ '1e999999999' | number }}",
+    "an endless format": "{{ deal.close_date | date: '" + "y" * 9000 + "' }}",
+    "much output": "{{ deal.comments }}" * 10,
+    "the inside of Python": "{{ deal.title.__class__.__mro__ }}",
+    "the globals of Python": "{{ deal.title.__globals__ }}",
+    "another environment": "{{ 'a' | escape: environment: 5 }}",
+    "another context": "{{ 5 | money: context: 5 }}",
+    "too long": "x" * 20_001,
+}
+
+
+class Letter(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    subject: Template = Field(default="{{ deal.title }}, repeat", title="Subject")
+    lines: list[Template] = []
+    footer: Template | None = None
+    place: str = "{{ broken"
+
+
+class Post(BaseModel):
+    letters: tuple[Letter, ...]
+    headers: dict[str, Template]
+
+
+def rendered(
+    text: str,
+    values: Mapping[str, object] = VALUES,
+    *,
+    locale: str = "en",
+    zone: str = "Europe/Warsaw",
+) -> str:
+    return render(text, values, locale=locale, zone=zone)
+
+
+def plain(text: str) -> str:
+    """Return the text with CLDR's special spaces made ordinary."""
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ deal.title }} for {{ contact.name }}", "Roof for Anna"),
+        ("{{ item.title }} {{ deal.id }}", "Roof 42"),
+        ("[{{ deal.source }}{{ contact.email | upcase }}]", "[]"),
+        ("[{{ deal.source | money }}{{ deal.source | number }}{{ deal.source | date }}]", "[]"),
+        ("{{ deal.source | default: 'web' }}", "web"),
+        ("{{ deal.weather | default: 'fine' }}", "fine"),
+        ("{{ deal.custom.contract_no }}[{{ deal.custom.never_filled }}]", "C-7[]"),
+        ("[{{ item.custom.never_filled }}]", "[]"),
+        ("{{ deal.amount }}", "1234.50"),
+        ("{{ deal.amount | times: 2 | plus: 1 | money }}", "€2,470.00"),
+        ("{{ deal.amount | money: 'USD' }}", "$1,234.50"),
+        ("{{ deal.amount | append: ' EUR' }}", "1234.50 EUR"),
+        ("{% if deal.amount > 1000 %}big{% else %}small{% endif %}", "big"),
+        ("{% unless deal.source %}none{% endunless %}", "none"),
+        ("{% case deal.title %}{% when 'Roof', 'Roof' %}R{% else %}?{% endcase %}", "R"),
+        ("{% for p in deal.products %}{{ forloop.index }}{{ p.name }}{% endfor %}", "1Roof2Gutter"),
+        ("{{ deal.products | sum: 'total' | money }}", "€1,040.50"),
+        ("{{ deal.products | map: 'name' | join: ', ' }}", "Roof, Gutter"),
+        ("{{ deal.products.first.name }} of {{ deal.products.size }}", "Roof of 2"),
+        ("{% for i in (1..3) %}{{ i }}{% endfor %}", "123"),
+        ("{% comment %}{{ x }}{% endcomment %}{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
+        ("{{ deal.close_date | date: 'dd.MM.yyyy' }}", "31.08.2026"),
+        ("{{ '2026-08-31' | date: 'short' }}", "8/31/26"),
+        ("{{ '2026-08-31T22:30:00Z' | date: 'short' }}", "9/1/26"),
+        ("{{ deal.close_date | datetime: 'short' }}", "8/31/26"),
+        ("Zażółć «gęślą» jaźń 🙂", "Zażółć «gęślą» jaźń 🙂"),
+        ("", ""),
+    ],
+)
+def test_fields_are_filled_in(text: str, result: str) -> None:
+    assert rendered(text) == result
+
+
+@pytest.mark.parametrize(
+    ("locale", "result"),
+    [
+        ("en", "€1,234.50 | 1,234.5 | Aug 31, 2026 | Jul 1, 2026, 10:05:00 AM"),
+        ("es", "1.234,50 € | 1.234,5 | 31 ago 2026 | 1 jul 2026, 10:05:00"),
+        ("pl", "1 234,50 € | 1 234,5 | 31 sie 2026 | 1 lip 2026, 10:05:00"),
+        ("de", "1.234,50 € | 1.234,5 | 31.08.2026 | 01.07.2026, 10:05:00"),
+        ("fr", "1 234,50 € | 1 234,5 | 31 août 2026 | 1 juil. 2026, 10:05:00"),
+    ],
+)
+def test_money_numbers_and_dates_read_as_the_reader_writes_them(locale: str, result: str) -> None:
+    text = (
+        "{{ deal.amount | money }} | {{ deal.amount | number }} "
+        "| {{ deal.close_date | date }} | {{ deal.created_at | datetime }}"
+    )
+
+    assert plain(rendered(text, locale=locale)) == result
+
+
+def test_dates_and_times_are_localised_without_a_filter_too() -> None:
+    text = "{{ deal.close_date }}, {{ deal.created_at }}"
+
+    assert rendered(text, locale="de") == "31.08.2026, 01.07.2026, 10:05:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "result"),
+    [("Europe/Warsaw", "10:05"), ("America/New_York", "04:05"), ("Asia/Kathmandu", "13:50")],
+)
+def test_times_are_those_of_the_readers_zone(zone: str, result: str) -> None:
+    assert rendered("{{ deal.created_at | datetime: 'HH:mm' }}", zone=zone) == result
+
+
+def test_the_day_is_that_of_the_readers_zone() -> None:
+    values = {"deal.created_at": datetime(2026, 8, 31, 22, 30, tzinfo=UTC)}
+
+    assert rendered("{{ deal.created_at | date: 'short' }}", values, locale="de") == "01.09.26"
+
+
+def test_without_a_currency_money_is_a_number() -> None:
+    assert rendered("{{ deal.amount | money }}", {"deal.amount": Decimal("1234.5")}) == "1,234.5"
+
+
+@pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
+def test_attacks_are_refused_within_a_second(text: str) -> None:
+    values = VALUES | {"deal.products": ROWS * 500, "deal.comments": "y" * 90_000}
+    started = time.process_time()
+
+    with pytest.raises(ActionFailed, match="cannot be"):
+        rendered(text, values)
+
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
+def test_attacks_are_checked_within_a_second(text: str) -> None:
+    started = time.process_time()
+
+    check(text, ItemType.DEAL)
+
+    assert time.process_time() - started < 1
+
+
+def test_a_case_renders_once_however_many_values_match() -> None:
+    text = "{% case 1 %}{% when 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 %}" * 25 + "x" + "{% endcase %}" * 25
+
+    assert rendered(text) == "x"
+
+
+def test_a_letter_with_many_products_is_within_the_limits() -> None:
+    row = "{{ p.name }}: {{ p.quantity | number }} x {{ p.price | money }} = {{ p.total | money }}"
+    text = "{% for p in deal.products %}" + row + "\n{% endfor %}"
+
+    letter = rendered(text, VALUES | {"deal.products": ROWS * 250})
+
+    assert letter.count("\n") == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Dear {{ contact.nmae }}", "line 1, column 9: contact.nmae is undefined"),
+        ("a\n{{ deal.title | upcas }}", "line 2, column 17: unknown filter 'upcas'"),
+        ("{{ deal.title | money }}", "line 1, column 1: money: Roof is no number"),
+        ("{{ deal.amount | money: 'Euro' }}", "money: Euro is no currency such as EUR"),
+        ("{{ deal.title | date }}", "date: Invalid isoformat string: 'Roof'"),
+        ("{{ 1 | divided_by: 0 }}", "divided_by: can't divide by 0"),
+        ("{{ '/w==' | base64_decode }}", "base64_decode: 'utf-8' codec"),
+        ("{{ deal.title | replace }}", "replace: "),
+        ("{% if deal.title > 5 %}{% endif %}", "not supported between"),
+        ("{{ now }}", "'now' is undefined"),
+        ("{{ deal.title", "expected '}}', found end of file"),
+        ("{% for p in deal.products %}", "line 1, column 29: expected tag endfor"),
+        ("{{ }}", "line 1, column 3: expected a primitive expression"),
+        ("{% capture x %}{% endcapture %}", "unexpected tag 'capture'"),
+        ("{% include 'x' %}", "unexpected tag 'include'"),
+    ],
+)
+def test_what_cannot_be_rendered_fails_the_action_and_says_why(text: str, reason: str) -> None:
+    with pytest.raises(ActionFailed) as failed:
+        rendered(text)
+
+    assert reason in failed.value.message
+
+
+def test_a_reason_stays_short() -> None:
+    with pytest.raises(ActionFailed) as failed:
+        rendered("{{ deal.title | money }}", {"deal.title": "x" * 50_000})
+
+    assert len(failed.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ deal.title }}, {{ item.url }}, {{ deal.custom.contract_no }}",
+        "{{ deal['title'] }} {{ deal.title.size }}",
+        "{% for p in deal.products %}{{ p.price | money }}{{ forloop.last }}{% endfor %}",
+        "{{ deal.products.first.name }} {{ deal.products[0].total }} {{ deal.products.size }}",
+        "{% assign d = deal.products | sort: 'price' %}{% for p in d %}{{ p.price }}{% endfor %}",
+        "{% assign names = deal.products | map: 'name' %}{{ names | join: ', ' }}",
+        "{% for i in (1..3) %}{{ i }}{% endfor %}",
+        "{% raw %}{{ deal.titel }}{% endraw %}",
+    ],
+)
+def test_a_text_with_real_fields_is_accepted(text: str) -> None:
+    assert check(text, ItemType.DEAL) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        (
+            "Dear\n{{ contact.nmae | upcas }}",
+            [
+                "line 2, column 4: unknown field contact.nmae, did you mean contact.name?",
+                "line 2, column 19: unknown filter upcas, did you mean upcase?",
+            ],
+        ),
+        (
+            "{% for p in deal.products %}{{ p.prise }}{% endfor %}{{ p.total }}",
+            [
+                "line 1, column 32: unknown field p.prise, did you mean p.price?",
+                "line 1, column 57: unknown field p.total",
+            ],
+        ),
+        (
+            "{% for p in deal.products %}{{ forloop.indx }}{% endfor %}",
+            ["line 1, column 32: unknown field forloop.indx, did you mean forloop.index?"],
+        ),
+        (
+            "{% assign rows = deal.products | reverse %}{% for p in rows %}{{ p.sum }}{% endfor %}",
+            ["line 1, column 66: unknown field p.sum"],
+        ),
+        (
+            "{% if deal.amunt > 5 %}{% endif %}",
+            ["line 1, column 7: unknown field deal.amunt, did you mean deal.amount?"],
+        ),
+        (
+            "{% case deal.titl %}{% when contact.nam %}{% endcase %}",
+            [
+                "line 1, column 9: unknown field deal.titl, did you mean deal.title?",
+                "line 1, column 29: unknown field contact.nam, did you mean contact.name?",
+            ],
+        ),
+        (
+            "{{ 'a' | append: deal.tile }}",
+            ["line 1, column 18: unknown field deal.tile, did you mean deal.title?"],
+        ),
+        ("{{ deal }}", ["line 1, column 4: deal holds several fields, name one such as deal.id"]),
+        ("{{ now }}", ["line 1, column 4: unknown field now"]),
+        ("{{ results.x }}", ["line 1, column 4: unknown field results.x"]),
+        ("{{ deal.title.foo }}", ["line 1, column 4: unknown field deal.title.foo"]),
+        ("{{ deal['custom.x'] }}", ["line 1, column 4: unknown field deal['custom.x']"]),
+        (
+            "{{ deal[contact.name] }}",
+            [
+                "line 1, column 4: unknown field deal[contact.name], did you mean contact.name?",
+            ],
+        ),
+        (
+            "{{ deal.products }}",
+            [
+                "line 1, column 4: deal.products is no text; loop over the rows and name a column",
+            ],
+        ),
+        ("{{ deal.title", ["line 1, column 1: expected '}}', found end of file"]),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_named_with_its_place(text: str, reasons: list[str]) -> None:
+    assert check(text, ItemType.DEAL) == reasons
+
+
+def test_a_lead_has_no_fields_of_a_deal() -> None:
+    assert check("{{ deal.title }}", ItemType.LEAD) == [
+        "line 1, column 4: unknown field deal.title, did you mean lead.title?"
+    ]
+
+
+def test_a_thousand_mistakes_are_not_all_told() -> None:
+    assert len(check("{{ deal.titel }}" * 1000, ItemType.DEAL)) < 30
+
+
+pieces = st.lists(
+    st.sampled_from(
+        [
+            *("{{ ", " }}", "{% if ", "{% for p in ", "{% assign a = ", " %}", "{% endif %}"),
+            *("{% endfor %}", "{% case ", "{% when ", "{% endcase %}", "{% else %}", "{% raw %}"),
+            *("deal.title", "deal.products", "deal.amount", "deal.created_at", "p.price", "a"),
+            *("deal.source", "nil", "(1..3)", "1e9", "-5", "'x'", "[0]", ".first", ".size"),
+            *(" | ", ": ", ", ", "money", "date", "upcase", "join", "sum", "round", "replace"),
+            *(" and ", " contains ", " == ", " < ", " limit: ", " reversed", "\n", "{", "}", "é"),
+        ]
+    ),
+    max_size=12,
+)
+
+
+@given(pieces.map("".join))
+def test_whatever_is_written_is_told_or_rendered(text: str) -> None:
+    reasons = check(text, ItemType.DEAL)
+
+    try:
+        result = rendered(text)
+    except ActionFailed as failed:
+        result = failed.message
+
+    assert all(reasons)
+    assert isinstance(result, str)
+
+
+def test_a_default_is_a_plain_text_and_is_validated() -> None:
+    letter = Letter()
+
+    assert letter.subject == "{{ deal.title }}, repeat"
+    assert isinstance(letter.subject, TemplateText)
+    assert not isinstance(letter.place, TemplateText)
+
+
+def test_the_texts_of_a_model_are_found_wherever_they_are() -> None:
+    letter = Letter(subject="a", lines=["b", "c"], footer="d")
+    post = Post(letters=(letter,), headers={"to": "e"})
+
+    assert list(templates_in(post)) == [
+        ("/letters/0/subject", "a"),
+        ("/letters/0/lines/0", "b"),
+        ("/letters/0/lines/1", "c"),
+        ("/letters/0/footer", "d"),
+        ("/headers/to", "e"),
+    ]
+
+
+def test_a_model_with_texts_survives_json() -> None:
+    letter = Letter(subject="{{ deal.id }}", lines=["x"])
+
+    again = Letter.model_validate_json(letter.model_dump_json())
+
+    assert again == letter
+    assert isinstance(again.subject, TemplateText)
+
+
+def test_the_form_of_a_model_shows_which_texts_take_fields() -> None:
+    properties = Letter.model_json_schema()["properties"]
+
+    assert properties["subject"] == {
+        "type": "string",
+        "format": "template",
+        "maxLength": 20_000,
+        "default": "{{ deal.title }}, repeat",
+        "title": "Subject",
+    }
+    assert "format" not in properties["place"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Dear\n{% if %}", "line 2, column 4: missing expression"),
+        ("x" * 20_001, "longer than 20000 characters"),
+        (5, "valid string"),
+    ],
+)
+def test_an_unreadable_text_is_refused_with_its_place(text: object, reason: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TEMPLATE.validate_python(text)
+
+    assert reason in refused.value.errors()[0]["msg"]

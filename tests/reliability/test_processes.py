@@ -1,0 +1,176 @@
+"""Real processes, killed and cut off as they are in life."""
+
+import os
+import signal
+import stat
+from typing import Any
+
+import httpx2
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from tests.fixtures.processes import ROOT, Installation, until
+
+pytestmark = pytest.mark.timeout(120)
+
+AT_ONCE = {"kind": "at_once"}
+
+
+async def posted(http: httpx2.AsyncClient, path: str, body: object) -> Any:
+    answer = await http.post(path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+async def stage_with_rule(http: httpx2.AsyncClient, timing: object) -> tuple[int, int]:
+    """Hang a task rule on the second stage of a new pipeline; return both stages."""
+    pipeline = await posted(http, "/v1/pipelines", {"name": "Test", "item_type": "deal"})
+    first = await posted(http, "/v1/stages", {"pipeline_id": pipeline["id"], "name": "One"})
+    second = await posted(http, "/v1/stages", {"pipeline_id": pipeline["id"], "name": "Two"})
+    await posted(
+        http,
+        f"/v1/stages/{second['id']}/rules",
+        {
+            "title": "Call",
+            "action": "create_task",
+            "params": {"title": "Call {{ deal.title }}"},
+            "timing": timing,
+        },
+    )
+    return first["id"], second["id"]
+
+
+async def moved(http: httpx2.AsyncClient, timing: object = AT_ONCE) -> int:
+    """Move a new deal to a stage with a task rule; return the deal's id."""
+    first, second = await stage_with_rule(http, timing)
+    deal = await posted(http, "/v1/deals", {"title": "Roof", "stage_id": first})
+    answer = await http.post(f"/v1/items/{deal['id']}/move", json={"stage_id": second})
+    assert answer.status_code == 200
+    return int(deal["id"])
+
+
+async def tasks(installation: Installation, item_id: int) -> list[Any]:
+    async with installation.api() as http:
+        return list((await http.get(f"/v1/tasks?item_id={item_id}")).json()["items"])
+
+
+async def the_run(installation: Installation, item_id: int) -> Any:
+    async with installation.api() as http:
+        return (await http.get(f"/v1/items/{item_id}/runs")).json()["items"][0]
+
+
+async def has_task(installation: Installation, item_id: int) -> None:
+    async def it_has() -> bool:
+        return bool(await tasks(installation, item_id))
+
+    await until(it_has)
+
+
+async def test_stopping_and_starting_again_goes_on_where_it_was(
+    installation: Installation,
+) -> None:
+    first = await installation.dev()
+    async with installation.api() as http:
+        item = await moved(http, {"kind": "after_delay", "amount": 4, "unit": "seconds"})
+    status = await installation.end(first)
+
+    await installation.dev()
+
+    await has_task(installation, item)
+    assert status == 0
+    token = installation.home / "admin-token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(await tasks(installation, item)) == 1
+
+
+async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_when_it_is_back(
+    installation: Installation,
+) -> None:
+    await installation.dev()
+    os.kill(installation.temporal_pid, signal.SIGSTOP)
+    try:
+        async with installation.api() as http:
+            item = await moved(http)
+        meanwhile = await tasks(installation, item)
+    finally:
+        os.kill(installation.temporal_pid, signal.SIGCONT)
+
+    await has_task(installation, item)
+
+    assert meanwhile == []
+
+
+async def test_temporal_killed_is_started_again_and_nothing_is_lost(
+    installation: Installation,
+) -> None:
+    await installation.dev()
+    os.kill(installation.temporal_pid, signal.SIGKILL)
+
+    async with installation.api() as http:
+        item = await moved(http)
+
+    await has_task(installation, item)
+
+
+async def test_what_waits_fires_though_temporals_database_was_deleted(
+    installation: Installation,
+) -> None:
+    first = await installation.dev()
+    async with installation.api() as http:
+        item = await moved(http, {"kind": "after_delay", "amount": 8, "unit": "seconds"})
+
+        async def told() -> bool:
+            run = await the_run(installation, item)
+            entry = await http.get(f"/v1/stage-entries/{run['stage_entry_id']}")
+            return bool(entry.json()["told_version"])
+
+        await until(told)
+    await installation.end(first)
+    (installation.home / "temporal.db").unlink()
+    (installation.home / "temporal.db-wal").unlink(missing_ok=True)
+    (installation.home / "temporal.db-shm").unlink(missing_ok=True)
+
+    await installation.dev()
+
+    await has_task(installation, item)
+
+
+async def test_a_worker_killed_between_commit_and_answer_leaves_the_effect_exactly_once(
+    installation: Installation,
+) -> None:
+    marker = installation.home / "committed"
+    doomed = await installation.start(
+        str(ROOT / "tests/reliability/paused_dev.py"), "dev", str(marker)
+    )
+    await installation.worker_of(doomed)
+    async with installation.api() as http:
+        item = await moved(http)
+
+        async def committed() -> bool:
+            return marker.exists()
+
+        await until(committed)
+    await installation.end(doomed, signal.SIGKILL)
+    await installation.dev()
+
+    workflow = (await the_run(installation, item))["workflow_id"]
+    temporal = await Client.connect(f"127.0.0.1:{installation.temporal_port}")
+
+    async def workflow_has_ended() -> bool:
+        found = await temporal.get_workflow_handle(workflow).describe()
+        return found.status is WorkflowExecutionStatus.COMPLETED
+
+    await until(workflow_has_ended)
+
+    assert len(await tasks(installation, item)) == 1
+
+
+async def test_a_port_in_use_is_said_with_the_settings_name(installation: Installation) -> None:
+    await installation.dev()
+
+    second = await installation.start("cli.py", "dev")
+    status = await second.wait()
+
+    assert status == 1
+    assert f"Port {installation.api_port} is in use" in installation.output()
+    assert "CUEBOOK_API_PORT" in installation.output()

@@ -1,0 +1,133 @@
+"""The worker: runs workflows and actions, and relays to Temporal what the database decided."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from activities.stage_entry import StageEntryActivities
+from models.database import Database
+from models.logs import configure_logs
+from models.notices import Notices
+from models.rule_run import Hold, release_all
+from models.settings import Automation, Settings, variable
+from relay import TASK_QUEUE, Relay
+from workflows.stage_entry import StageEntryWorkflow
+
+log = structlog.get_logger()
+
+GRACE = timedelta(seconds=20)
+"""How long actions under way may take to end when the worker is told to stop."""
+
+CACHED_WORKFLOWS = 300
+CONNECT_PAUSE = 1.0
+
+
+class NotOnSqlite(Exception):
+    """SQLite has one writer: API and worker must share a process."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            f"`cuebook {command}` alone needs PostgreSQL, and {variable('database_url')} names "
+            "SQLite, where API and worker must share one process. Use `cuebook dev`."
+        )
+
+
+async def connect(settings: Settings) -> Client:
+    """Return a client of Temporal, waiting until it answers."""
+    told = False
+    while True:
+        try:
+            return await Client.connect(
+                settings.temporal,
+                namespace=settings.temporal_namespace,
+                data_converter=pydantic_data_converter,
+            )
+        except RuntimeError as error:
+            if not told:
+                log.warning("Temporal does not answer yet", at=settings.temporal, error=str(error))
+                told = True
+            await asyncio.sleep(CONNECT_PAUSE)
+
+
+@asynccontextmanager
+async def running_worker(
+    settings: Settings, database: Database, client: Client
+) -> AsyncIterator[Relay]:
+    """Run worker and relay within the block; both end gracefully with it."""
+    if settings.automation is Automation.RUNNING:
+        async with database.transaction() as session:
+            await release_all(session, Hold.PAUSED)
+    relay = Relay(database, client, name=f"{socket.gethostname()}-{os.getpid()}")
+    worker = Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=[StageEntryWorkflow],
+        activities=StageEntryActivities(database, settings).all(),
+        max_concurrent_activities=database.pool_size,
+        max_cached_workflows=CACHED_WORKFLOWS,
+        graceful_shutdown_timeout=GRACE,
+    )
+    async with worker:
+        relaying = asyncio.create_task(relay.run())
+        try:
+            yield relay
+        finally:
+            relaying.cancel()
+            await asyncio.gather(relaying, return_exceptions=True)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM. Raises `NotOnSqlite`."""
+    if settings.is_sqlite:
+        raise NotOnSqlite("worker")
+    stop = stop_signal()
+    database = Database(settings.database)
+    async with Notices(settings.listen_url) as notices:
+        connecting = asyncio.create_task(connect(settings))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            return
+        async with running_worker(settings, database, connecting.result()) as relay:
+            notices.listen(relay.wake)
+            log.info("Worker runs", temporal=settings.temporal)
+            await stopping
+    await database.close()
+    log.info("Worker has stopped")
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def exit_at_once(status: int = 0) -> None:
+    """End the process without the interpreter's own end, in which Temporal's core may abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    environment = Settings.of_environment()
+    configure_logs(environment)
+    try:
+        asyncio.run(run_worker(environment))
+    except NotOnSqlite as refusal:
+        sys.exit(str(refusal))
+    exit_at_once()
