@@ -86,10 +86,14 @@ class UserChoice(BaseModel):
 
 
 class RulePlace(NamedTuple):
-    """Where a rule is being saved: actions check their params against it."""
+    """Where a rule is being saved: actions check their params against it.
+
+    `unhindered`: the rule runs at once and always, so that it must not lead to its own stage.
+    """
 
     session: AsyncSession
     stage: Stage
+    unhindered: bool = False
 
 
 class ActionParams(BaseModel):

@@ -10,6 +10,7 @@ from activities.rule_check import check_rule
 from models.pipeline import Stage
 from models.rule import Rule
 from models.rule_edit import SAID, add_rule, rewrite, said, switch
+from models.timing import AtOnce
 from models.user import User
 
 
@@ -17,7 +18,7 @@ async def save_new_rule(
     session: AsyncSession, stage: Stage, sent: Mapping[str, Any], by: User
 ) -> Rule:
     """Hang a rule on a stage with all fields given as JSON, or raise `InvalidRule`."""
-    text = await _checked(RulePlace(session, stage), {name: sent[name] for name in SAID})
+    text = await _checked(session, stage, {name: sent[name] for name in SAID})
     return await add_rule(
         session, stage, text, position=sent["position"], enabled=sent["enabled"], by=by
     )
@@ -30,13 +31,15 @@ async def save_rule(session: AsyncSession, rule: Rule, sent: Mapping[str, Any], 
     """
     changes = {name: sent[name] for name in SAID if name in sent}
     if changes:
-        text = await _checked(RulePlace(session, rule.stage), said(rule) | changes)
+        text = await _checked(session, rule.stage, said(rule) | changes)
         await rewrite(session, rule, text, by)
     rule.position = sent.get("position", rule.position)
     await switch(session, rule, enabled=sent.get("enabled", rule.enabled))
 
 
-async def _checked(place: RulePlace, text: dict[str, Any]) -> dict[str, Any]:
+async def _checked(session: AsyncSession, stage: Stage, text: dict[str, Any]) -> dict[str, Any]:
+    unhindered = text["timing"] == AtOnce().model_dump() and text["conditions"] is None
+    place = RulePlace(session, stage, unhindered=unhindered and not text["once_per_item"])
     params = await check_rule(
         place, action=text["action"], params=text["params"], conditions=text["conditions"]
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from activities.registry import (
@@ -15,7 +16,7 @@ from activities.registry import (
     as_title,
     rule_action,
 )
-from models.errors import NotFound, Problem
+from models.errors import Conflict, Invalid, NotFound, Problem
 from models.item import Deal, Item
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage, first_stage
@@ -42,34 +43,31 @@ class CopyDeal(ActionParams):
     )
 
     async def problems(self, place: RulePlace) -> Sequence[Problem]:
-        pipeline_id = self.pipeline or place.stage.pipeline_id
-        if self.stage is None:
-            return await _problems_of_pipeline(place, pipeline_id)
         try:
-            stage = await find_stage(place.session, self.stage)
+            target = await self.target(place.session, place.stage.pipeline_id)
+        except Invalid as error:
+            return error.problems
         except NotFound as error:
             return [Problem("/stage", error.message)]
+        except Conflict as error:
+            return [Problem("/pipeline", error.message)]
+        if target.id == place.stage.id and place.unhindered:
+            reason = "The copy would enter the rule's own stage and be copied at once, for ever."
+            return [Problem("/stage", reason)]
+        return []
+
+    async def target(self, session: AsyncSession, own_pipeline_id: int) -> Stage:
+        """Return the stage that the copy enters; raises a `CrmError` where there is none."""
+        pipeline_id = self.pipeline or own_pipeline_id
+        if self.stage is None:
+            return await first_stage(session, ItemType.DEAL, pipeline_id)
+        stage = await find_stage(session, self.stage)
         if stage.pipeline_id != pipeline_id:
-            return [
-                Problem(
-                    "/stage",
-                    f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}.",
-                )
-            ]
-        return await _problems_of_pipeline(place, pipeline_id)
-
-
-async def _problems_of_pipeline(place: RulePlace, pipeline_id: int) -> Sequence[Problem]:
-    found = await place.session.scalar(
-        select(Stage)
-        .join(Stage.pipeline)
-        .where(Stage.pipeline_id == pipeline_id, Stage.deleted_at.is_(None))
-        .where(Stage.pipeline.property.mapper.class_.item_type == ItemType.DEAL)
-        .limit(1)
-    )
-    if found is None:
-        return [Problem("/pipeline", f"There is no pipeline {pipeline_id} with stages for deals.")]
-    return []
+            reason = f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}."
+            raise Invalid(Problem("/stage", reason))
+        if stage.pipeline.item_type is not ItemType.DEAL:
+            raise Invalid(Problem("/pipeline", f"Pipeline {pipeline_id} is not for deals."))
+        return stage
 
 
 @rule_action(title="Copy deal", group=ActionGroup.RECURRING_SALES, items=[ItemType.DEAL])
@@ -102,13 +100,6 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         ],
         source_item=source,
     )
-    stage = await _initial_stage(params, context)
+    stage = await params.target(context.session, source.pipeline_id)
     await context.create(copy, stage)
     return f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."
-
-
-async def _initial_stage(params: CopyDeal, context: ActionContext) -> Stage:
-    if params.stage is not None:
-        return await find_stage(context.session, params.stage)
-    pipeline_id = params.pipeline or context.item.pipeline_id
-    return await first_stage(context.session, ItemType.DEAL, pipeline_id)

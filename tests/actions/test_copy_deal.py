@@ -355,7 +355,7 @@ async def test_a_pipeline_of_leads_is_refused(database: Database, sales: list[St
     problems = await refused(database, sales[-1], "copy_deal", {"pipeline": incoming.pipeline_id})
 
     assert problems == {
-        "/params/pipeline": f"There is no pipeline {incoming.pipeline_id} with stages for deals."
+        "/params/pipeline": f"There is no stage for a deal in pipeline {incoming.pipeline_id}."
     }
 
 

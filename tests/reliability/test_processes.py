@@ -3,13 +3,18 @@
 import os
 import signal
 import stat
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.testing import WorkflowEnvironment
 
-from tests.fixtures.processes import ROOT, Installation, until
+from models.database import Database
+from models.task import Task
+from tests.fixtures.processes import ROOT, Installation, installed, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -174,3 +179,50 @@ async def test_a_port_in_use_is_said_with_the_settings_name(installation: Instal
     assert status == 1
     assert f"Port {installation.api_port} is in use" in installation.output()
     assert "CUEBOOK_API_PORT" in installation.output()
+
+
+async def test_api_and_worker_run_apart_and_another_worker_takes_over_from_a_killed_one(
+    postgres_database_url: str, tmp_path: Path, temporal: WorkflowEnvironment
+) -> None:
+    address = temporal.client.service_client.config.target_host
+    async with installed(tmp_path / "home", postgres_database_url) as apart:
+        apart.environment["CUEBOOK_TEMPORAL_ADDRESS"] = address
+        assert await (await apart.start("cli.py", "migrate", "--sample")).wait() == 0
+        token = await apart.said("cli.py", "token", "--email", "ada@example.com")
+        (apart.home / "admin-token").write_text(token)
+        api = await apart.start("cli.py", "api")
+        first = await apart.start("worker.py")
+        await apart.worker_of(first)
+        async with apart.api() as http:
+            before = await moved(http)
+            await has_task(apart, before)
+            await apart.end(first, signal.SIGKILL)
+            between = await moved(http)
+            second = await apart.start("cli.py", "worker")
+
+            await has_task(apart, between)
+
+        assert await apart.end(second, signal.SIGTERM) == 0
+        assert await apart.end(api, signal.SIGTERM) == 0
+        assert len(await apart_tasks(postgres_database_url)) == 2
+
+
+async def apart_tasks(url: str) -> list[Task]:
+    database = Database(url)
+    async with database.reading() as session:
+        found = list(await session.scalars(select(Task).where(Task.title == "Call Roof")))
+    await database.close()
+    return found
+
+
+async def test_sqlite_is_refused_where_api_and_worker_would_be_apart(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'cuebook.db'}"
+    async with installed(tmp_path / "home", url) as installation:
+        api = await installation.start("cli.py", "api")
+        worker = await installation.start("cli.py", "worker")
+        alone = await installation.start("worker.py")
+
+        statuses = [await api.wait(), await worker.wait(), await alone.wait()]
+
+        assert statuses == [1, 1, 1]
+        assert installation.output().count("must share one process") == 3

@@ -134,3 +134,20 @@ async def test_it_comes_nevertheless_if_the_rule_is_kept_when_the_item_leaves(
     await world.advance(timedelta(days=365))
 
     assert len(await leads(world)) == 1
+
+
+async def test_a_copy_that_would_be_copied_at_once_for_ever_is_refused_when_saving(
+    world: World, deal: Any
+) -> None:
+    planning = world.stages["Planning"]
+    rule = {"title": "Again", "action": "copy_deal", "params": {}}
+
+    refused = await world.http.post(f"/v1/stages/{planning}/rules", json=rule)
+    conditions = {"field": "deal.amount", "operator": ">", "value": 1}
+    allowed = await world.http.post(
+        f"/v1/stages/{planning}/rules", json=rule | {"conditions": conditions}
+    )
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "/params/stage"
+    assert allowed.status_code == 201
