@@ -90,19 +90,22 @@ async def stop_leftover(settings: Settings) -> None:
         pid = int(_pid_file(settings).read_text())
     except (OSError, ValueError):
         return
-    asking = await asyncio.create_subprocess_exec(
-        "ps", "-o", "command=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
-    )
+    try:
+        asking = await asyncio.create_subprocess_exec(
+            "ps", "-ww", "-o", "command=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
+        )
+    except FileNotFoundError:
+        return  # Slim images have no ps; a port that is taken is told anyway.
     command, _ = await asking.communicate()
     if str(_database_file(settings)).encode() not in command:
         return
     log.warning("A dev server was left over from an earlier run and is stopped", pid=pid)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
-        async with asyncio.timeout(STOP_PATIENCE):
-            while True:
-                os.kill(pid, 0)
-                await asyncio.sleep(LOOK_AGAIN)
+        for _ in range(int(STOP_PATIENCE / LOOK_AGAIN)):
+            os.kill(pid, 0)
+            await asyncio.sleep(LOOK_AGAIN)
+        os.kill(pid, signal.SIGKILL)
 
 
 def _pid_file(settings: Settings) -> Path:

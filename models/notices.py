@@ -57,8 +57,8 @@ class Notices:
                     await self._send(connection)
                 finally:
                     await connection.close(timeout=1)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("No notices for the moment", error=str(error))
+            except Exception as error:  # noqa: BLE001 - a cut connection breaks in many ways.
+                log.warning("No notices for the moment", error=repr(error))
                 self._due.set()  # What was being said may have been lost.
             await asyncio.sleep(PAUSE)
 
