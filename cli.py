@@ -57,12 +57,12 @@ async def dev() -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     stop = stop_signal()
     async with AsyncExitStack() as stack:
+        # Whoever runs already keeps this port: its Temporal is no leftover.
+        _must_be_free(settings, "api_port")
         if settings.temporal_address is None:
             await stop_leftover(settings)
-            _must_be_free(settings, "api_port", "temporal_port", "temporal_ui_port")
+            _must_be_free(settings, "temporal_port", "temporal_ui_port")
             await stack.enter_async_context(dev_server(settings))
-        else:
-            _must_be_free(settings, "api_port")
         database = await stack.enter_async_context(_opened(settings))
         await migrate_database(database)
         token = await _first_time(database, settings)
@@ -293,7 +293,7 @@ def _must_be_free(settings: Settings, *names: str) -> None:
     for name in names:
         port = getattr(settings, name)
         host = settings.api_host if name == "api_port" else "127.0.0.1"
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

@@ -167,6 +167,8 @@ class Relay:
             if error.status in GONE:
                 self._unreachable = f"{error.status.name}: {error.message}"
             return f"{error.status.name}: {error.message}"[:500]
+        except Exception as error:  # noqa: BLE001 - one entry must not hold up its whole batch.
+            return repr(error)[:500]
         return None
 
     async def _begin(self, tell: Tell) -> None:
@@ -277,9 +279,10 @@ class Relay:
         found = {each.id async for each in self._client.list_workflows(query, limit=MOST_LOOKED_AT)}
         entries = set()
         for name in sorted(found):
+            entry = name.rpartition("-entry-")[2]
             newest = await self._client.get_workflow_handle(name).describe()
-            if newest.status is WorkflowExecutionStatus.TERMINATED:
-                entries.add(int(name.rpartition("-")[2]))
+            if newest.status is WorkflowExecutionStatus.TERMINATED and entry.isdecimal():
+                entries.add(int(entry))
         return entries
 
     async def beat(self) -> None:

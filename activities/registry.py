@@ -12,13 +12,14 @@ from functools import cache
 from importlib import import_module
 from inspect import get_annotations, getdoc
 from pkgutil import iter_modules
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
+from models.base import LARGEST_ID
 from models.company import Company
 from models.contact import Contact
 from models.department import Department
@@ -37,6 +38,10 @@ from models.user import User, supervisor_of
 ACTIONS_PACKAGE = "activities.actions"
 LONGEST_TITLE = 200
 """Characters, as for people."""
+
+
+RowId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
+"""How params name a row: what no table could hold is refused before one is asked."""
 
 
 class ActionGroup(StrEnum):
@@ -67,7 +72,7 @@ class UserChoice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: UserBy
-    id: int | None = None
+    id: RowId | None = None
 
     @model_validator(mode="after")
     def _needs_id(self) -> Self:
@@ -212,9 +217,14 @@ class ActionContext:
         """Return the moment so long after now; days and longer by the company's calendar."""
         return None if delay is None else delay.ends_at(clock.now(), self.home.time_zone)
 
+    @property
+    def client(self) -> ClientOfItem:
+        """Contact and company, without those in the recycle bin."""
+        return ClientOfItem(_outside_bin(self.item.contact), _outside_bin(self.item.company))
+
     def client_or_fail(self) -> ClientOfItem:
-        """Return contact and company, without those in the recycle bin; one must be left."""
-        client = ClientOfItem(_outside_bin(self.item.contact), _outside_bin(self.item.company))
+        """Return contact and company outside the recycle bin; there must be one."""
+        client = self.client
         if client == (None, None):
             raise ActionFailed(f"{self.item.called.capitalize()} has no contact and no company.")
         return client

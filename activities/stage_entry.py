@@ -81,7 +81,7 @@ class StageEntryActivities:
             async def run(place: Place) -> None:
                 await self._run(place, action)
 
-            return await self._told_faults(step, self._at_its_time(step, run))
+            return await self._told_faults(self._at_its_time(step, run), step)
 
         return run_action
 
@@ -95,7 +95,7 @@ class StageEntryActivities:
                 outcome = f"Gave up after {run.attempts + 1} tries in a day: {fault.error_type}."
                 await finish_run(place.session, run, RunState.FAILED, outcome)
 
-        return await self._at_its_time(fault.step, put_back)
+        return await self._told_faults(self._at_its_time(fault.step, put_back))
 
     @activity.defn(name="stop_entry")
     async def stop_entry(self, stop: Stop) -> Agenda:
@@ -109,7 +109,7 @@ class StageEntryActivities:
                     if run.state in OPEN:
                         await finish_run(session, run, RunState.DROPPED, "cancelled in Temporal")
 
-        return await self._in_transaction(stop.entry_id, drop_all)
+        return await self._told_faults(self._in_transaction(stop.entry_id, drop_all))
 
     async def _at_its_time(self, step: Step, change: Change) -> Agenda:
         """Change the step's run if the step still stands as the workflow saw it."""
@@ -181,11 +181,13 @@ class StageEntryActivities:
             if verdict.outcome is not Outcome.MET:
                 await finish_run(session, run, RunState.SKIPPED, verdict.in_words())
                 return
+        entry_id = run.stage_entry_id
         try:
             with acting(run.id):
                 async with session.begin_nested():
                     sentence = await action.handler(_params(action, run), context)
         except (CrmError, IntegrityError) as error:
+            await lock_entry(session, entry_id)  # The rollback has made it forget its rows.
             await self._fail(place, error)
         else:
             await finish_run(session, run, RunState.DONE, sentence)
@@ -195,7 +197,6 @@ class StageEntryActivities:
         session = place.session
         if isinstance(error, IntegrityError):
             log.error("An action ran into a constraint", run_id=place.run.id, exc_info=error)
-        await lock_entry(session, place.entry.id)  # The rollback has made it forget its rows.
         reason = error.message if isinstance(error, CrmError) else _constraint(error)
         await finish_run(session, place.run, RunState.FAILED, reason)
         if isinstance(error, LoopDetected):
@@ -208,14 +209,19 @@ class StageEntryActivities:
                 for admin in await administrators(session)
             )
 
-    async def _told_faults(self, step: Step, work: Awaitable[Agenda]) -> Agenda:
-        """Keep the words of a fault in our log and database, and tell Temporal its kind only."""
+    async def _told_faults(self, work: Awaitable[Agenda], step: Step | None = None) -> Agenda:
+        """Keep the words of a fault in our log and database, and tell Temporal its kind only.
+
+        Without a step they are not those of a rule, and only the log has them.
+        """
         try:
             return await work
         except Exception as error:
             kind = type(error).__name__
-            log.exception("A rule's action failed", run_id=step.item.run_id, kind=kind)
-            await self._remember(step, f"{kind}: {error}")
+            run_id = None if step is None else step.item.run_id
+            log.exception("An activity failed", run_id=run_id, kind=kind)
+            if step is not None:
+                await self._remember(step, f"{kind}: {error}")
             raise ApplicationError(kind, type=kind) from None
 
     async def _remember(self, step: Step, fault: str) -> None:

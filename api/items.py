@@ -23,6 +23,7 @@ from api.schemas import (
     Id,
     Ids,
     LongText,
+    Moment,
     Money,
     Name,
     Page,
@@ -189,7 +190,7 @@ KnownItem = Annotated[Item, Depends(_known)]
 LockedItem = Annotated[Item, Depends(_locked)]
 """Also one in the recycle bin."""
 
-KEY: TypeAdapter[TimelineKey] = TypeAdapter(TimelineKey)
+KEY: TypeAdapter[tuple[datetime, str, int]] = TypeAdapter(tuple[Moment, TimelineKind, Id])
 
 
 @router.get("/{item_id}")
@@ -232,7 +233,8 @@ async def list_timeline(
     session: ReadSession, item: KnownItem, paging: Paging
 ) -> Page[TimelineRead]:
     """Return comments, stage entries and what rules did, newest first."""
-    before = read_cursor(paging, KEY)
+    key = read_cursor(paging, KEY)
+    before = None if key is None else TimelineKey(*key)
     rows = await timeline_of(session, item.id, before=before, limit=paging.limit + 1)
     keys = [(row.at.isoformat(), row.kind, row.id) for row in rows]
     return cut(rows, paging, TimelineRead, keys)

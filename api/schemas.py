@@ -1,7 +1,7 @@
 """What every resource's schemas share: how rows are read, bodies checked, lists cut into pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
@@ -20,13 +20,16 @@ from pydantic import (
     model_validator,
 )
 
-from models.base import CENTS
+from models.base import CENTS, LARGEST_ID
 
-LARGEST_ID = 2**63 - 1
 LONGEST_VALUE = 1000
 LONGEST_TEXT = 20_000
 MOST_CUSTOM_FIELDS = 100
 MOST_IN_A_LIST = 50
+MOST_LEVELS = 100
+
+UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
+"""What PostgreSQL cannot store, and halves of a character, which are no text at all."""
 
 CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -45,8 +48,13 @@ class Write(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _can_be_stored(cls, sent: object) -> object:
-        if _holds_nul(sent):
-            raise ValueError("a text holds the character U+0000, which cannot be stored")
+        level = [sent]
+        for _ in range(MOST_LEVELS):
+            if any(isinstance(part, str) and UNSTORABLE.search(part) for part in level):
+                raise ValueError("a text holds U+0000 or half a character, which cannot be stored")
+            level = [inner for part in level for inner in _parts(part)]
+        if level:
+            raise ValueError(f"this is nested more than {MOST_LEVELS} levels deep")
         return sent
 
     def changes(self) -> dict[str, Any]:
@@ -54,18 +62,13 @@ class Write(BaseModel):
         return self.model_dump(include=self.model_fields_set)
 
 
-def _holds_nul(sent: object) -> bool:
-    """Tell whether any text in it has the one character that PostgreSQL cannot store."""
-    left = [sent]
-    while left:
-        match left.pop():
-            case str() as text if "\0" in text:
-                return True
-            case Mapping() as parts:
-                left += [*parts, *parts.values()]
-            case list() as parts:
-                left += parts
-    return False
+def _parts(sent: object) -> Iterable[object]:
+    match sent:
+        case Mapping():
+            return [*sent, *sent.values()]
+        case list():
+            return sent
+    return ()
 
 
 Shown = TypeVar("Shown")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api.dependencies import Paging, ReadSession, Session, cut, read_cursor
 from api.schemas import Id, Name, Page, Read, Write
-from models.base import find
+from models.base import LARGEST_ID, find
 from models.pipeline import (
     Stage,
     StageKey,
@@ -24,7 +24,7 @@ from models.removal import remove_stage
 router = APIRouter(prefix="/stages", tags=["pipelines"])
 
 HIGHEST_POSITION = 10_000
-KEY: TypeAdapter[StageKey] = TypeAdapter(StageKey)
+KEY: TypeAdapter[StageKey] = TypeAdapter(tuple[Id, Annotated[int, Field(ge=0, le=LARGEST_ID)], Id])
 
 
 class StageRead(Read):

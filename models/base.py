@@ -30,6 +30,7 @@ from models import clock
 from models.errors import Invalid, NotFound, Problem
 
 CENTS = Decimal("0.01")
+LARGEST_ID = 2**63 - 1
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")

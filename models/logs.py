@@ -22,7 +22,11 @@ def configure_logs(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # The richer one shows what variables hold: tokens, passwords, people.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     errors = [structlog.processors.format_exc_info] if settings.log_json else []
     structlog.configure(

@@ -42,6 +42,9 @@ TIMING: TypeAdapter[Timing] = TypeAdapter(Timing)
 FAULT_PAUSES = [timedelta(minutes=min(2**n, 120)) for n in range(18)]
 """After a fault the run waits 1 min, 2 min … 2 h, about a day in all; then it has failed."""
 
+MOST_AT_ONCE = 10_000
+"""Entries named in one statement; both databases take no more than 32,766 values."""
+
 
 class RunState(StrEnum):
     WAITING = "waiting"
@@ -348,7 +351,7 @@ async def release_all(session: AsyncSession, because: Hold, rule_id: int | None 
 async def _change_in_bulk(
     session: AsyncSession, which: ColumnElement[bool], values: dict[str, Any], *, tell: bool
 ) -> None:
-    """Change many runs in two statements: their entries (locked in order) first, then the runs."""
+    """Change many runs in few statements: their entries (locked in order) first, then the runs."""
     entry = RuleRun.stage_entry.property.mapper.class_
     touched = select(RuleRun.stage_entry_id).where(which)
     locked = select(entry.id).where(entry.id.in_(touched)).order_by(entry.id).with_for_update()
@@ -358,14 +361,22 @@ async def _change_in_bulk(
     if not tell:
         changes["told_version"] = case((was_told, known), else_=entry.told_version)
     await session.flush()
-    await session.execute(
+    counted = await session.scalars(
         update(entry)
         .where(entry.id.in_(locked))
         .values(changes)
+        .returning(entry.id)
         .execution_options(synchronize_session=False)
     )
-    await session.execute(
-        update(RuleRun).where(which).values(values).execution_options(synchronize_session=False)
-    )
+    entry_ids = sorted(counted)
+    for start in range(0, len(entry_ids), MOST_AT_ONCE):
+        # A run that has come to be one of them since belongs to an entry that was not counted up.
+        these = RuleRun.stage_entry_id.in_(entry_ids[start : start + MOST_AT_ONCE])
+        await session.execute(
+            update(RuleRun)
+            .where(which, these)
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
     if tell:
         untold(session).add(None)

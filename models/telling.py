@@ -177,7 +177,8 @@ async def tell_overdue_again(session: AsyncSession) -> int:
         oldest = (
             select(RuleRun.stage_entry_id).where(late).order_by(RuleRun.due_at).limit(MOST_AT_ONCE)
         )
-        await _forget(session, StageEntry.id.in_(oldest))
+        # As a new version: a living workflow that has it wrong would not believe the same again.
+        await _forget(session, StageEntry.id.in_(oldest), raised_by=1)
     return count or 0
 
 
@@ -204,12 +205,12 @@ async def tell_terminated_again(session: AsyncSession, entry_ids: Collection[int
         session.add(about_item(entry.item, HistoryKind.RULE_RUN, text))
 
 
-async def _forget(session: AsyncSession, which: ColumnElement[bool]) -> None:
+async def _forget(session: AsyncSession, which: ColumnElement[bool], *, raised_by: int = 0) -> None:
     locked = select(StageEntry.id).where(which).order_by(StageEntry.id).with_for_update()
     await session.execute(
         update(StageEntry)
         .where(StageEntry.id.in_(locked), StageEntry.told_version > 0)
-        .values(told_version=0)
+        .values(told_version=0, agenda_version=StageEntry.agenda_version + raised_by)
         .execution_options(synchronize_session=False)
     )
 

@@ -11,6 +11,7 @@ from activities.registry import (
     ActionContext,
     ActionGroup,
     ActionParams,
+    RowId,
     RulePlace,
     UserChoice,
     as_title,
@@ -30,10 +31,10 @@ class CopyDeal(ActionParams):
     name: Template | None = Field(
         default=None, title="Name", description="The deal's with the word Copy, if empty."
     )
-    pipeline: int | None = Field(
+    pipeline: RowId | None = Field(
         default=None, title="Pipeline", description="The deal's own, if not chosen."
     )
-    stage: int | None = Field(
+    stage: RowId | None = Field(
         default=None, title="Initial stage", description="The pipeline's first, if not chosen."
     )
     responsible: UserChoice = Field(
@@ -84,9 +85,9 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         title=as_title(context.render(params.name) if params.name else f"{source.title} ({word})"),
         responsible=await context.in_charge(params.responsible),
         creator=source.creator,
-        contact=source.contact,
-        further_contacts=list(source.further_contacts),
-        company=source.company,
+        contact=context.client.contact,
+        further_contacts=[each for each in source.further_contacts if each.deleted_at is None],
+        company=context.client.company,
         amount=source.amount,
         currency=source.currency,
         begin_date=source.begin_date,

@@ -405,3 +405,18 @@ async def test_copying_deals_is_not_for_the_stages_of_leads(database: Database) 
     problems = await refused(database, incoming, "copy_deal")
 
     assert problems == {"/action": "«Copy deal» is not for leads, whose stage this is."}
+
+
+async def test_a_client_in_the_recycle_bin_is_not_copied(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    contact = Contact(first_name="Anna", contact_points=[])
+    async with database.transaction() as session:
+        session.add(contact)
+    deal, entry = await won(database, sales, contact=contact)
+    async with database.transaction() as session:
+        (await session.get_one(Contact, contact.id)).deleted_at = now()
+
+    await runner.do(entry.id)
+
+    assert (await copy_of(database, deal)).contact_id is None

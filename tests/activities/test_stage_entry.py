@@ -1,14 +1,16 @@
 """The runner: fence, conditions, savepoint, outcome, reply."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from temporalio.exceptions import ApplicationError
 
-from activities.registry import ActionContext
+from activities.registry import ActionContext, all_actions
 from models.agenda import Fault, Stop
 from models.base import Base
 from models.clock import now
@@ -21,7 +23,7 @@ from models.stage_entry import MOST_LINKS, StageEntry, lock_run
 from models.task import Task
 from models.user import Role, User
 from tests.factories import IN_AN_HOUR, a_deal, a_pipeline, rules_of
-from tests.fixtures.runner import Runner
+from tests.fixtures.runner import MoveOn, Runner
 
 
 async def entered(database: Database, *rules: dict[str, Any]) -> StageEntry:
@@ -339,3 +341,53 @@ async def test_a_chain_that_is_too_long_stops_with_the_whole_path_and_tells_the_
     assert run.state is RunState.FAILED
     assert run.outcome == f"loop: deal {entry.item_id} in «New»"
     assert await count(database, Notification) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ActionFailed("Not today."), IntegrityError("", {}, Exception("<E>: Not today"))],
+    ids=["fact", "constraint"],
+)
+async def test_an_action_that_fails_after_it_moved_the_item_moves_nothing_and_says_why(
+    database: Database,
+    runner: Runner,
+    mover: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    entry = await entered(database, {"action": mover, "params": {}}, {"timing": IN_AN_HOUR})
+    step = await runner.step(entry.id)
+    action = all_actions()[mover]
+
+    async def half(params: MoveOn, context: ActionContext) -> str:
+        await action.handler(params, context)
+        await context.session.flush()
+        raise error
+
+    monkeypatch.setitem(all_actions(), mover, replace(action, handler=half))
+
+    agenda = await runner.offer(step)
+
+    run = await runner.run(step.item.run_id)
+    assert run.state is RunState.FAILED
+    assert run.outcome is not None
+    assert run.outcome.endswith("Not today.")
+    assert agenda.totals == {"failed": 1}
+    assert len(agenda.items) == 1
+
+
+async def test_no_activity_tells_temporal_the_words_of_a_fault(
+    database: Database, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await entered(database, {})
+    step = await runner.step(entry.id)
+
+    async def broken(*_arguments: object) -> None:
+        raise RuntimeError("Anna's secret")
+
+    monkeypatch.setattr("activities.stage_entry.lock_entry", broken)
+
+    with pytest.raises(ApplicationError, match=r"^RuntimeError: RuntimeError$"):
+        await runner.record_fault(Fault(step=step, error_type="OSError"))
+    with pytest.raises(ApplicationError, match=r"^RuntimeError: RuntimeError$"):
+        await runner.stop(Stop(database_id=step.database_id, entry_id=entry.id))

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event, select
 
-from api.dependencies import Session
+from api.dependencies import Session, cursor
 from models.api_token import ApiToken, make_token
 from models.database import Database
 from models.exclusion import Exclusion, ExclusionKind
@@ -141,3 +141,25 @@ async def test_a_page_that_is_none_is_refused(
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == f"/{field}"
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/v1/items/{}/timeline", ["2027-01-01T00:00:00", "comment", 1]),
+        ("/v1/items/{}/timeline", ["0001-01-01T00:00:00+14:00", "comment", 1]),
+        ("/v1/items/{}/timeline", ["2027-01-01T00:00:00Z", "\0", 1]),
+        ("/v1/items/{}/timeline", ["2027-01-01T00:00:00Z", "comment", 10**30]),
+        ("/v1/stages", [10**30, 0, 1]),
+        ("/v1/stages", [1, 10**30, 1]),
+    ],
+)
+async def test_a_forged_end_of_a_page_is_refused(
+    company: SmallCompany, api: httpx2.AsyncClient, path: str, key: list[object]
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+
+    answer = await api.get(path.format(deal["id"]), params={"after": cursor(key)})
+
+    assert answer.status_code == 422

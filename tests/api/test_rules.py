@@ -299,3 +299,47 @@ async def test_rules_of_a_stage_that_is_not_there_are_a_404(api: httpx2.AsyncCli
     )
 
     assert (listed.status_code, added.status_code) == (404, 404)
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "field"),
+    [
+        ("copy_deal", {"pipeline": 10**30}, "/params/pipeline"),
+        ("copy_deal", {"stage": 10**30}, "/params/stage"),
+        (
+            "create_task",
+            {"title": "x", "responsible": {"by": "user", "id": 10**30}},
+            "/params/responsible/id",
+        ),
+    ],
+)
+async def test_an_id_that_no_table_could_hold_is_refused(
+    company: SmallCompany,
+    api: httpx2.AsyncClient,
+    action: str,
+    params: dict[str, Any],
+    field: str,
+) -> None:
+    [stage] = await company.pipeline("New")
+
+    answer = await api.post(
+        f"/v1/stages/{stage}/rules", json={"title": "x", "action": action, "params": params}
+    )
+
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("sent", ['{"tags": ["\\ud800"]}', f'{{"tags": {"[" * 300}{"]" * 300}}}'])
+async def test_params_that_cannot_be_kept_are_refused(
+    company: SmallCompany, api: httpx2.AsyncClient, sent: str
+) -> None:
+    [stage] = await company.pipeline("New")
+
+    answer = await api.post(
+        f"/v1/stages/{stage}/rules",
+        content=f'{{"title": "x", "action": "create_task", "params": {sent}}}',
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert answer.status_code == 422

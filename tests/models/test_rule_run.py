@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -518,3 +519,29 @@ async def test_a_run_is_locked_with_all_that_belongs_to_it(database: Database) -
         assert run.stage_entry.id == entry.id
         assert run.item.id == entry.item_id
         assert [each.id for each in run.stage_entry.runs] == [second.id - 1, second.id]
+
+
+async def test_a_run_that_is_held_while_others_are_released_is_not_released_without_a_word(
+    postgres_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgres_database_url)
+    early, late = await entered(database, LATER, told=True), await entered(database, LATER)
+    async with changing(database, early) as (session, [run]):
+        hold_run(session, run, Hold.PAUSED)
+
+    async with database.transaction() as session:
+        count_up = session.scalars
+
+        async def held_meanwhile(*arguments: Any, **named: Any) -> Any:
+            counted = await count_up(*arguments, **named)
+            async with changing(database, late) as (another, [run]):
+                hold_run(another, run, Hold.PAUSED)
+            return counted
+
+        monkeypatch.setattr(session, "scalars", held_meanwhile)
+        await release_all(session, Hold.PAUSED)
+
+    [released], [still_held] = await runs_of(database, early), await runs_of(database, late)
+    assert released.state is RunState.WAITING
+    assert still_held.state is RunState.HELD
+    await database.close()

@@ -1,0 +1,44 @@
+"""Logs: what they must not hold."""
+
+import logging
+from collections.abc import Iterator
+from secrets import token_hex
+
+import pytest
+import structlog
+
+from models.logs import QUIET, configure_logs
+from models.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Let the other tests have their logs as they were."""
+    loggers = [logging.getLogger(), *map(logging.getLogger, QUIET)]
+    levels, handlers = [each.level for each in loggers], list(loggers[0].handlers)
+    structured = structlog.get_config()
+    yield
+    structlog.configure(**structured)
+    loggers[0].handlers = handlers
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(log_json=True)], ids=["text", "json"])
+def test_a_fault_is_logged_without_what_the_variables_held(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(settings)
+    token = token_hex()
+
+    def fault(_token: str) -> None:
+        raise RuntimeError("It broke.")
+
+    try:
+        fault(token)
+    except RuntimeError:
+        logging.getLogger("uvicorn.error").exception("A fault")
+
+    said = capsys.readouterr().err
+    assert "It broke." in said
+    assert token not in said
