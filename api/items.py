@@ -193,6 +193,15 @@ LockedItem = Annotated[Item, Depends(_locked)]
 KEY: TypeAdapter[tuple[datetime, str, int]] = TypeAdapter(tuple[Moment, TimelineKind, Id])
 
 
+def _before(paging: Paging) -> TimelineKey | None:
+    key = read_cursor(paging, KEY)
+    return None if key is None else TimelineKey(*key)
+
+
+Before = Annotated[TimelineKey | None, Depends(_before)]
+"""Where the page of a timeline begins."""
+
+
 @router.get("/{item_id}")
 async def read_item(item: PresentItem) -> ItemRead:
     """Return a lead or deal by its id."""
@@ -230,11 +239,9 @@ async def list_history(
 
 @router.get("/{item_id}/timeline")
 async def list_timeline(
-    session: ReadSession, item: KnownItem, paging: Paging
+    session: ReadSession, item: KnownItem, paging: Paging, before: Before
 ) -> Page[TimelineRead]:
     """Return comments, stage entries and what rules did, newest first."""
-    key = read_cursor(paging, KEY)
-    before = None if key is None else TimelineKey(*key)
     rows = await timeline_of(session, item.id, before=before, limit=paging.limit + 1)
     keys = [(row.at.isoformat(), row.kind, row.id) for row in rows]
     return cut(rows, paging, TimelineRead, keys)
