@@ -101,8 +101,9 @@ async def delete_rule(
         await _drop_waiting(session, rule_id, by)
     rule = await find_rule(session, rule_id, lock=True)
     if count := await count_waiting(session, rule_id):
+        runs = "run" if count == 1 else "runs"
         raise Conflict(
-            f"Rule {rule_id} has {count} waiting runs. Let them end, or send waiting=drop."
+            f"Rule {rule_id} has {count} waiting {runs}. Let them end, or send waiting=drop."
         )
     rule.deleted_at = clock.now()
 
