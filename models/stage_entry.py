@@ -88,7 +88,7 @@ class Cause:
 class StageEntry(Record, Base, kw_only=True):
     """The stay, its agenda's version, and what Temporal is known to know of it: its own outbox.
 
-    `changed_at` is when the version was last raised, `told_version` the newest one told.
+    `changed_at` is since when there is something to tell, `told_version` the newest one told.
     `tell_after` is lease and back-off in one, `lease_token` says whose. `root` began the chain
     of causes that led here, `depth` links ago.
     """

@@ -210,7 +210,11 @@ async def _forget(session: AsyncSession, which: ColumnElement[bool], *, raised_b
     await session.execute(
         update(StageEntry)
         .where(StageEntry.id.in_(locked), StageEntry.told_version > 0)
-        .values(told_version=0, agenda_version=StageEntry.agenda_version + raised_by)
+        .values(
+            told_version=0,
+            agenda_version=StageEntry.agenda_version + raised_by,
+            changed_at=clock.now(),  # Else the relay would seem to be behind since the last change.
+        )
         .execution_options(synchronize_session=False)
     )
 

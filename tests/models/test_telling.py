@@ -402,3 +402,19 @@ async def test_the_lag_is_counted_from_the_oldest_change_that_was_not_told(
 
     assert nothing is None
     assert oldest == NOON + AN_HOUR
+
+
+async def test_what_is_told_again_is_a_new_version_and_no_lag_since_its_last_change(
+    database: Database,
+) -> None:
+    entry = await entered(database, LATER, told=True)
+    late = NOON + 2 * AN_HOUR
+
+    with clock.at(late):
+        await overdue(database, late)
+
+    async with database.reading() as session:
+        again = await session.get_one(StageEntry, entry.id)
+        oldest = await oldest_untold(session)
+    assert (again.told_version, again.agenda_version) == (0, 2)
+    assert oldest == late
