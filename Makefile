@@ -52,6 +52,7 @@ lock: $(UV) ## Resolve the requirements anew
 
 docs: $(VENV)/.dev ## Write the generated pages
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.record
 
 histories: $(VENV)/.dev ## Record the workflow histories that the tests replay
 	$(BIN)/python -m tests.replay.record

@@ -5,22 +5,39 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import structlog
 import uvicorn
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.console import Console
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from temporalio.client import Client
 
 from api.app import create_app
 from devserver import NoTemporal, dev_server, set_retention, stop_leftover
+from exchange.check import Wishes
+from exchange.export import export as export_files
+from exchange.lines import CannotLoad
+from exchange.load import chosen_layout
+from exchange.load import load as load_files
+from exchange.screen import names_in, progress, show_exported, show_report
 from models import clock
 from models.agenda import workflow_id
-from models.api_token import make_token
+from models.api_token import (
+    USUAL_LIFE,
+    ApiToken,
+    find_token,
+    lock_token,
+    make_token,
+    revoke_token,
+    tokens_where,
+)
 from models.database import Database
+from models.errors import CrmError
 from models.installation import WorkerHeartbeat, installation
 from models.item import Item
 from models.logs import configure_logs
@@ -29,7 +46,7 @@ from models.migrations import revisions
 from models.notices import Notices
 from models.rule_run import ON_THE_AGENDA, RuleRun
 from models.settings import Settings, variable
-from models.stage_entry import StageEntry
+from models.stage_entry import Automation, StageEntry
 from models.telling import tell_all_again
 from models.user import Role, User
 from sample_company import load_sample_company
@@ -38,9 +55,12 @@ from worker import NotOnSqlite, connect, exit_at_once, run_worker, running_worke
 log = structlog.get_logger()
 out = Console(highlight=False, soft_wrap=True)
 app = App(name="cuebook", help="CRM automation rules on the stages of a pipeline.")
+tokens = App(name="token", help="Make an API token, list those there are, revoke one.")
+app.command(tokens)
 
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
 FRESH = timedelta(minutes=1)
+LONGEST_LIFE = validators.Number(gte=1, lte=36_500)
 
 
 class CannotStart(Exception):
@@ -123,14 +143,15 @@ async def migrate(*, sample: bool = False) -> None:
         out.print(f"The database is at revision {present}.")
 
 
-@app.command
+@tokens.default
 async def token(
     *,
     email: Annotated[str, Parameter(help="E-mail address of the user.")],
     name: Annotated[str, Parameter(help="What the token is for.")] = "made on the command line",
     days: Annotated[
-        int | None, Parameter(help="Valid for so many days; for ever if left out.")
-    ] = None,
+        int, Parameter(help="Valid for so many days.", validator=LONGEST_LIFE)
+    ] = USUAL_LIFE.days,
+    forever: Annotated[bool, Parameter(help="Valid until it is revoked.", negative=())] = False,
     new_admin: Annotated[
         str | None, Parameter(help="Make the user first: an administrator of this name.")
     ] = None,
@@ -143,8 +164,102 @@ async def token(
             session.add(user)
         if user is None:
             raise CannotStart(f"There is no active user with the e-mail address {email}.")
-        expires_at = None if days is None else clock.now() + timedelta(days=days)
+        expires_at = None if forever else clock.now() + timedelta(days=days)
         out.print(make_token(session, user, name, expires_at=expires_at))
+
+
+@tokens.command(name="list")
+async def list_tokens(
+    *, email: Annotated[str | None, Parameter(help="Only those of this user.")] = None
+) -> None:
+    """List the API tokens: id, whose, what for, how each ends, and whether it is valid."""
+    wanted = tokens_where().join(ApiToken.user).options(joinedload(ApiToken.user))
+    wanted = wanted if email is None else wanted.where(User.email == email)
+    async with _opened(Settings.of_environment()) as database, database.reading() as session:
+        for each in await session.scalars(wanted.order_by(ApiToken.id)):
+            until = "it is revoked" if each.expires_at is None else f"{each.expires_at:%Y-%m-%d}"
+            told = each.refusal or f"Valid until {until}."
+            line = f"{each.id}  {each.user.name}: {each.name}  …{each.hint or ''}  {told}"
+            out.print(line, markup=False)
+
+
+@tokens.command(name="revoke")
+async def revoke(token_id: Annotated[int, Parameter(help="As in the list.")], /) -> None:
+    """Revoke an API token: from now on it opens nothing."""
+    async with _opened(Settings.of_environment()) as database, database.transaction() as session:
+        revoke_token(await lock_token(session, token_id))
+    out.print(f"Token {token_id} opens nothing any more.")
+
+
+@app.command
+async def load(  # noqa: PLR0913 - each is a word of the command line
+    folder: Path,
+    /,
+    *,
+    layout: Path | None = None,
+    automation: Automation = Automation.SKIP,
+    create_missing: bool = False,
+    keep_going: bool = False,
+    pipeline: str | None = None,
+    dry: bool = False,
+    report: Path | None = None,
+    by: Annotated[str | None, Parameter(name="--as")] = None,
+) -> None:
+    """Load teams, clients, products and items from the CSV files of a folder.
+
+    Everything is checked first and loaded in one transaction; loading again changes nothing.
+    Ends with 0 if all is well, with 1 if nothing was loaded, with 2 if bad lines were left out.
+
+    Parameters
+    ----------
+    folder
+        Where the files are.
+    layout
+        File that says which column is which field; known layouts are found by themselves.
+    automation
+        Whether the rules of the stages run for the items that are loaded.
+    create_missing
+        Make the users, companies and products that lines name and no file defines.
+    keep_going
+        Leave bad lines out and load the others.
+    pipeline
+        Name of the pipeline that deals go into, where the lines do not say it.
+    dry
+        Check everything and load nothing.
+    report
+        CSV file to write every bad line to.
+    by
+        E-mail address of the user who creates the items; by default the first administrator.
+
+    """
+    wishes = Wishes(automation, create_missing, keep_going, pipeline, dry, by)
+    async with _migrated() as database:
+        with progress(out) as watch:
+            done = await load_files(
+                database, folder, wishes, watch, layout=chosen_layout(layout), report_file=report
+            )
+    show_report(out, done, dry=dry)
+    exit_at_once(done.exit_code)
+
+
+@app.command
+async def export(folder: Path, /, *, only: str | None = None, force: bool = False) -> None:
+    """Write everything as CSV files into a folder, from which `load` reads it again.
+
+    Parameters
+    ----------
+    folder
+        Where to write; it is made if it is not there.
+    only
+        Names of the files to write, with commas between them: deals,product_rows
+    force
+        Write although the folder is not empty.
+
+    """
+    async with _migrated() as database:
+        with progress(out) as watch:
+            done = await export_files(database, folder, watch, only=names_in(only), force=force)
+    show_exported(out, done)
 
 
 @app.command
@@ -226,9 +341,11 @@ async def _first_time(database: Database, settings: Settings) -> str:
     """Load the sample company into an empty database; return the admin's token."""
     await load_sample_company(database)
     file = settings.home / ADMIN_TOKEN
-    if file.exists():
-        return file.read_text().strip()
+    present = file.read_text().strip() if file.exists() else ""
     async with database.transaction() as session:
+        known = await find_token(session, present)
+        if known is not None and known.refusal is None:
+            return present
         admin = await session.scalar(
             select(User).where(User.role == Role.ADMIN, User.active).order_by(User.id).limit(1)
         )
@@ -249,6 +366,20 @@ async def _opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def _migrated() -> AsyncIterator[Database]:
+    """Open the database; its tables must be the newest."""
+    settings = Settings.of_environment()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    async with _opened(settings) as database:
+        present, newest = await revisions(database)
+        if present != newest:
+            raise CannotStart(
+                f"The database is at revision {present}, not {newest}: run `cuebook migrate`."
+            )
+        yield database
+
+
 class _Server(uvicorn.Server):
     """Signals are ours: the worker must end before the process does."""
 
@@ -262,6 +393,7 @@ async def _serving(database: Database, settings: Settings) -> AsyncIterator[None
     server = _Server(
         uvicorn.Config(
             create_app(database, settings),
+            forwarded_allow_ips=settings.trusted_proxies,
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
@@ -326,8 +458,8 @@ def main() -> None:
     configure_logs(Settings.of_environment())
     try:
         app()
-    except (CannotStart, NotOnSqlite, NoTemporal) as refusal:
-        out.print(f"cuebook: {refusal}")
+    except (CannotLoad, CannotStart, NotOnSqlite, NoTemporal, CrmError) as refusal:
+        out.print(f"cuebook: {refusal}", markup=False)
         exit_at_once(1)
     except SystemExit as end:
         exit_at_once(int(end.code or 0))

@@ -22,6 +22,7 @@ from models import clock
 from models.agenda import workflow_id
 from models.database import Database
 from models.installation import WorkerHeartbeat, installation
+from models.kept_answer import forget_answers
 from models.telling import (
     Tell,
     bring_forward,
@@ -265,6 +266,7 @@ class Relay:
                 await tell_all_again(session)
             home.namespace_id = present
             self._overdue = await tell_overdue_again(session)
+            await forget_answers(session)
         terminated = await self._terminated()
         if terminated:
             async with self._database.transaction() as session:

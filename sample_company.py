@@ -14,6 +14,8 @@ from models.contact import Contact
 from models.contact_point import points
 from models.database import Database
 from models.department import Department
+from models.field_definition import FieldDefinition, add_definition
+from models.fields import FieldKind
 from models.installation import installation
 from models.item import Deal, Lead
 from models.item_type import ItemType
@@ -42,6 +44,7 @@ async def _load(session: AsyncSession) -> None:
     people = _people(session)
     stages = _pipelines(session)
     await session.flush()
+    await _custom_fields(session)
     await _rules(session, stages, people["ada"])
     await _clients_and_items(session, stages, people)
 
@@ -95,6 +98,19 @@ def _pipelines(session: AsyncSession) -> dict[str, Stage]:
         stages[name].kind = StageKind.LOST
     session.add_all(stages.values())
     return stages
+
+
+async def _custom_fields(session: AsyncSession) -> None:
+    for item_type, name, title, kind, choices in (
+        (ItemType.DEAL, "contract_no", "Contract number", FieldKind.TEXT, []),
+        (ItemType.DEAL, "roof", "Kind of roof", FieldKind.LIST, ["Flat", "Gable", "Hipped"]),
+        (ItemType.DEAL, "area", "Area in m²", FieldKind.NUMBER, []),
+        (ItemType.LEAD, "campaign", "Campaign", FieldKind.TEXT, []),
+    ):
+        definition = FieldDefinition(
+            item_type=item_type, name=name, title=title, kind=kind, choices=list(choices)
+        )
+        await add_definition(session, definition)
 
 
 async def _rules(session: AsyncSession, stages: dict[str, Stage], by: User) -> None:
@@ -175,10 +191,11 @@ async def _clients_and_items(
     }
     session.add_all([bakery, *contacts.values()])
     cause = Cause.person(people["ada"])
-    for title, contact, amount, stage in (
-        ("Roof for the Kellers", "Anna Keller", "18500", "Contract"),
-        ("Roof of the bakery", "Boris Maier", "46000", "Engaging"),
-        ("You have won!!!", "Win Now", None, "New"),
+    kellers = {"contract_no": "K-17", "roof": "Gable", "area": 84.5}
+    for title, contact, amount, stage, custom in (
+        ("Roof for the Kellers", "Anna Keller", "18500", "Contract", kellers),
+        ("Roof of the bakery", "Boris Maier", "46000", "Engaging", {"roof": "Flat", "area": 210}),
+        ("You have won!!!", "Win Now", None, "New", {}),
     ):
         deal = Deal(
             title=title,
@@ -188,6 +205,7 @@ async def _clients_and_items(
             company=contacts[contact].company,
             amount=None if amount is None else Decimal(amount),
             currency="EUR",
+            custom=dict(custom),
             product_rows=[]
             if amount is None
             else [ProductRow(name="Solar roof", price=Decimal(amount))],
@@ -199,6 +217,7 @@ async def _clients_and_items(
         last_name="Vogt",
         responsible=people["tom"],
         creator=people["ada"],
+        custom={"campaign": "Fair in Kiel"},
         contact_points=points(phones=["0171 5550199"], emails=[], region="DE"),
     )
     await create_item(session, lead, stages["Incoming"], cause)

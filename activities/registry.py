@@ -24,6 +24,7 @@ from models.company import Company
 from models.contact import Contact
 from models.department import Department
 from models.errors import ActionFailed, Problem
+from models.fields import Field as CrmField
 from models.installation import Installation
 from models.item import Item
 from models.item_type import ItemType
@@ -94,11 +95,14 @@ class RulePlace(NamedTuple):
     """Where a rule is being saved: actions check their params against it.
 
     `unhindered`: the rule runs at once and always, so that it must not lead to its own stage.
+    Without a position it is below all other rules; a new one has no id.
     """
 
     session: AsyncSession
     stage: Stage
     unhindered: bool = False
+    position: int | None = None
+    rule_id: int | None = None
 
 
 class ActionParams(BaseModel):
@@ -115,6 +119,10 @@ Params = TypeVar("Params", bound=ActionParams)
 Handler = Callable[[Params, "ActionContext"], Awaitable[str]]
 
 
+Result = CrmField
+"""Something that an action leaves for the rules below it; its path is its name there."""
+
+
 @dataclass(frozen=True)
 class RuleAction(Generic[Params]):
     """One kind of thing that rules do; `code` is its name everywhere."""
@@ -127,14 +135,21 @@ class RuleAction(Generic[Params]):
     params: type[Params]
     handler: Handler[Params]
     warning: str | None = None
+    results: tuple[Result, ...] = ()
 
 
 def rule_action(
-    *, title: str, group: ActionGroup, items: Iterable[ItemType], warning: str | None = None
+    *,
+    title: str,
+    group: ActionGroup,
+    items: Iterable[ItemType],
+    warning: str | None = None,
+    results: Iterable[Result] = (),
 ) -> Callable[[Handler[Params]], Handler[Params]]:
     """Put a handler into the catalogue under its own name, with the params it is annotated with.
 
-    `warning` is shown before somebody chooses an action that destroys something.
+    `warning` is shown before somebody chooses an action that destroys something. `results` are
+    what it leaves by `context.leave` (`results.create_task.id`).
     """
 
     def register(handler: Handler[Params]) -> Handler[Params]:
@@ -150,6 +165,7 @@ def rule_action(
             params=get_annotations(handler)["params"],
             handler=handler,
             warning=warning,
+            results=tuple(results),
         )
         return handler
 
@@ -165,6 +181,12 @@ def all_actions() -> dict[str, RuleAction[Any]]:
     for module in iter_modules(import_module(ACTIONS_PACKAGE).__path__):
         import_module(f"{ACTIONS_PACKAGE}.{module.name}")
     return dict(sorted(_actions.items()))
+
+
+@cache
+def destructive() -> frozenset[str]:
+    """Return the codes of the actions that destroy something, and so have a warning."""
+    return frozenset(code for code, action in all_actions().items() if action.warning)
 
 
 def as_title(text: str) -> str:
@@ -199,6 +221,8 @@ class ActionContext:
     run: RuleRun
     home: Installation
     values: dict[str, object] = field(default_factory=dict)
+    url: str = ""
+    result: dict[str, object] = field(default_factory=dict)
 
     @property
     def cause(self) -> Cause:
@@ -212,6 +236,14 @@ class ActionContext:
             locale=(reader and reader.locale) or self.home.locale,
             zone=(reader and reader.time_zone) or self.home.time_zone,
         )
+
+    def leave(self, **result: object) -> None:
+        """Leave something for the rules below, under names that the action has declared."""
+        self.result.update(result)
+
+    def url_of(self, item: Item) -> str:
+        """Return where people find an item."""
+        return f"{self.url}/v1/{item.type}s/{item.id}"
 
     def moment(self, delay: Delay | None) -> datetime | None:
         """Return the moment so long after now; days and longer by the company's calendar."""

@@ -18,7 +18,8 @@ async def save_new_rule(
     session: AsyncSession, stage: Stage, sent: Mapping[str, Any], by: User
 ) -> Rule:
     """Hang a rule on a stage with all fields given as JSON, or raise `InvalidRule`."""
-    text = await _checked(session, stage, {name: sent[name] for name in SAID})
+    text = {name: sent[name] for name in SAID}
+    text = await _checked(RulePlace(session, stage, position=sent["position"]), text)
     return await add_rule(
         session, stage, text, position=sent["position"], enabled=sent["enabled"], by=by
     )
@@ -31,16 +32,21 @@ async def save_rule(session: AsyncSession, rule: Rule, sent: Mapping[str, Any], 
     """
     changes = {name: sent[name] for name in SAID if name in sent}
     if changes:
-        text = await _checked(session, rule.stage, said(rule) | changes)
+        position = sent.get("position", rule.position)
+        place = RulePlace(session, rule.stage, position=position, rule_id=rule.id)
+        text = await _checked(place, said(rule) | changes)
         await rewrite(session, rule, text, by)
     rule.position = sent.get("position", rule.position)
     await switch(session, rule, enabled=sent.get("enabled", rule.enabled))
 
 
-async def _checked(session: AsyncSession, stage: Stage, text: dict[str, Any]) -> dict[str, Any]:
+async def _checked(place: RulePlace, text: dict[str, Any]) -> dict[str, Any]:
     unhindered = text["timing"] == AtOnce().model_dump() and text["conditions"] is None
-    place = RulePlace(session, stage, unhindered=unhindered and not text["once_per_item"])
     params = await check_rule(
-        place, action=text["action"], params=text["params"], conditions=text["conditions"]
+        place._replace(unhindered=unhindered and not text["once_per_item"]),
+        action=text["action"],
+        params=text["params"],
+        conditions=text["conditions"],
+        timing=text["timing"],
     )
     return text | {"params": params.model_dump(mode="json")}

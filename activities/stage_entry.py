@@ -15,13 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.facts import Asked, facts_of
 from activities.registry import ActionContext, RuleAction, all_actions
+from activities.results import as_kept
 from models import clock
 from models.agenda import Agenda, Fault, Step, Stop
-from models.conditions import Conditions, Outcome, Verdict, evaluate
+from models.conditions import Condition, Conditions, Outcome
 from models.database import TRIES, Database, lost_a_race
 from models.errors import ActionFailed, CrmError, LoopDetected
-from models.field_values import field_values
 from models.installation import Installation, installation
 from models.notification import Notification
 from models.provenance import acting
@@ -105,7 +106,7 @@ class StageEntryActivities:
             session: AsyncSession, home: Installation, entry: StageEntry | None
         ) -> None:
             if entry is not None and home.database_id == stop.database_id:
-                for run in entry.runs:
+                for run in reversed(entry.runs):  # From below, as when an item leaves.
                     if run.state in OPEN:
                         await finish_run(session, run, RunState.DROPPED, "cancelled in Temporal")
 
@@ -156,7 +157,7 @@ class StageEntryActivities:
         raise AssertionError("unreachable")
 
     async def _run(self, place: Place, action: RuleAction[Any]) -> None:
-        session, home, _, run = place
+        session, home, entry, run = place
         if self._settings.automation is Automation.PAUSED:
             hold_run(session, run, Hold.PAUSED)
             return
@@ -166,21 +167,22 @@ class StageEntryActivities:
         if not run.rule.enabled and not await is_enabled(session, run.rule_id):
             hold_run(session, run, Hold.RULE_OFF)
             return
-        version = run.version
-        values = await field_values(
+        conditions = _conditions(run)
+        facts = await facts_of(
             session,
-            run.item,
+            entry,
+            home,
+            Asked(f"{run.version.params} {run.version.conditions}", conditions),
             url=self._settings.url,
-            currency=home.currency,
-            wanted=f"{version.params} {version.conditions}",
+            runs=entry.runs[: entry.runs.index(run)],
         )
-        context = ActionContext(session, run.item, run, home, dict(values))
-        verdict = _verdict(context)
-        if verdict is not None:
+        if conditions is not None:
+            verdict = facts.judge(conditions)
             run.comparisons = [each.model_dump(mode="json") for each in verdict.comparisons]
             if verdict.outcome is not Outcome.MET:
                 await finish_run(session, run, RunState.SKIPPED, verdict.in_words())
                 return
+        context = ActionContext(session, run.item, run, home, facts.values, url=self._settings.url)
         entry_id = run.stage_entry_id
         try:
             with acting(run.id):
@@ -190,6 +192,7 @@ class StageEntryActivities:
             await lock_entry(session, entry_id)  # The rollback has made it forget its rows.
             await self._fail(place, error)
         else:
+            run.result = as_kept(action, context.result)
             await finish_run(session, run, RunState.DONE, sentence)
 
     async def _fail(self, place: Place, error: CrmError | IntegrityError) -> None:
@@ -256,11 +259,9 @@ def _still_stands(step: Step, home: Installation, entry: StageEntry | None) -> R
     return None
 
 
-def _verdict(context: ActionContext) -> Verdict | None:
-    conditions = context.run.version.conditions
-    if conditions is None:
-        return None
-    return evaluate(CONDITIONS.validate_python(conditions), context.values)
+def _conditions(run: RuleRun) -> Condition | None:
+    conditions = run.version.conditions
+    return None if conditions is None else CONDITIONS.validate_python(conditions)
 
 
 def _params(action: RuleAction[Any], run: RuleRun) -> Any:

@@ -1,7 +1,5 @@
 """The HTTP application: every resource under /v1, its errors and its documentation."""
 
-from typing import Any
-
 from fastapi import Depends, FastAPI
 
 from api import (
@@ -10,12 +8,17 @@ from api import (
     deals,
     departments,
     exclusions,
+    field_definitions,
     health,
+    history,
     installation,
     items,
     leads,
     notifications,
     pipelines,
+    previews,
+    problems,
+    products,
     recycle_bin,
     rule_actions,
     rules,
@@ -23,10 +26,14 @@ from api import (
     stage_entries,
     stages,
     tasks,
+    tokens,
     users,
 )
 from api.dependencies import current_user
-from api.errors import PROBLEMS, document_problems, handle_errors
+from api.docs_page import add_docs_page
+from api.errors import handle_errors
+from api.limits import Limits
+from api.openapi import DESCRIPTION, CuebookApi, operation_id
 from api.retries import Retries
 from models.database import Database
 from models.settings import Settings
@@ -35,37 +42,28 @@ RESOURCES = (
     leads,
     deals,
     items,
+    field_definitions,
     pipelines,
     stages,
     rules,
     rule_actions,
+    previews,
     stage_entries,
     runs,
+    history,
     contacts,
     companies,
+    products,
     tasks,
     exclusions,
     recycle_bin,
     notifications,
     users,
     departments,
+    tokens,
     installation,
 )
 """Everything that needs a token, in the order of the documentation."""
-
-DESCRIPTION = """
-Items (leads and deals) stand in the stages of pipelines. A rule on a stage waits out its delay and
-runs its action for every item that enters. See what will happen with an item: `/agenda`; what
-happened: `/runs`, `/timeline` and `/history`.
-
-Send `Authorization: Bearer cue_…`. Errors are problems after RFC 9457. Lists come in pages: send
-the `next` of one as the `after` of the next.
-"""
-
-
-class CuebookApi(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        return document_problems(super().openapi())
 
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
@@ -73,23 +71,31 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app = CuebookApi(
         title="Cuebook",
         version="1",
+        summary="Leads and deals in the stages of pipelines, and rules that act when they enter.",
         description=DESCRIPTION,
+        contact={"name": "Whoever runs this installation"},
+        license_info={"name": "Proprietary"},
+        servers=[{"url": "/", "description": "This installation"}],
+        generate_unique_id_function=operation_id,
         openapi_url="/v1/openapi.json",
+        docs_url=None,
         redoc_url=None,
         # OpenTelemetry is for who sets it up; its logs would hold what clients sent.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.database = database
     app.state.settings = settings
+    app.state.limits = Limits(settings)
     handle_errors(app)
     app.add_middleware(Retries)
     app.include_router(health.router, include_in_schema=False)
+    app.include_router(problems.router)
     app.include_router(health.router, prefix="/v1")
     for resource in RESOURCES:
         app.include_router(
             resource.router,
             prefix="/v1",
             dependencies=[Depends(current_user)],
-            responses=PROBLEMS,
         )
+    add_docs_page(app)
     return app

@@ -3,11 +3,28 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
-from pydantic import BaseModel
+from fastapi import Depends, Query, status
+from pydantic import Field
 
-from api.dependencies import CurrentUser, Paging, ReadSession, Session, page_of
-from api.schemas import Emails, Id, LongText, Name, Page, Phones, Read, Write
+from api.dependencies import CurrentUser, IfMatch, ReadSession, Session
+from api.paging import PageQuery, page_of, sorted_by
+from api.routing import resource
+from api.schemas import (
+    Emails,
+    EmailText,
+    Filter,
+    Id,
+    LongText,
+    Moment,
+    Name,
+    Page,
+    Phones,
+    PhoneText,
+    Read,
+    SearchText,
+    Version,
+    Write,
+)
 from models.base import linked
 from models.client import add_client, change_client, clients_where, find_client
 from models.company import Company
@@ -15,7 +32,7 @@ from models.contact import Contact
 from models.removal import remove_client
 from models.stage_entry import Cause
 
-router = APIRouter(prefix="/contacts", tags=["contacts"])
+router = resource("contacts", "/contacts")
 
 
 class ContactRead(Read):
@@ -30,6 +47,7 @@ class ContactRead(Read):
     emails: list[str]
     made_by_run_id: int | None
     created_at: datetime
+    version: Version
 
 
 class ContactFields(Write):
@@ -52,18 +70,27 @@ class ContactUpdate(ContactFields):
     """What is left out stays as it is; phones or e-mails that are sent replace all there are."""
 
 
-class ContactFilter(BaseModel):
-    """Which contacts to list; nothing means all."""
+class ContactFilter(Filter):
+    """Which contacts to list."""
 
     company_id: Id | None = None
+    made_by_run_id: Id | None = None
+    q: SearchText | None = Field(default=None, description="Somewhere in the name.")
+    phone: PhoneText | None = None
+    email: EmailText | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
+
+
+Sorted = Annotated[PageQuery, sorted_by("id", "last_name", "created_at")]
 
 
 async def _present(session: Session, contact_id: Id) -> Contact:
     return await find_client(session, Contact, contact_id)
 
 
-async def _locked(session: Session, contact_id: Id) -> Contact:
-    return await find_client(session, Contact, contact_id, lock=True)
+async def _locked(session: Session, contact_id: Id, match: IfMatch) -> Contact:
+    return match.of(await find_client(session, Contact, contact_id, lock=True))
 
 
 PresentContact = Annotated[Contact, Depends(_present)]
@@ -72,23 +99,29 @@ LockedContact = Annotated[Contact, Depends(_locked)]
 
 @router.get("")
 async def list_contacts(
-    session: ReadSession, where: Annotated[ContactFilter, Query()], paging: Paging
+    session: ReadSession, where: Annotated[ContactFilter, Query()], paging: Sorted
 ) -> Page[ContactRead]:
-    """Return contacts, oldest first."""
-    wanted = clients_where(Contact, **where.model_dump())
+    """Return contacts, oldest first, if not said otherwise."""
+    wanted = await clients_where(session, Contact, **where.asked())
     return await page_of(session, wanted, paging, ContactRead)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create_contact(session: Session, new: ContactCreate) -> ContactRead:
-    """Create a contact."""
+    """Create a contact.
+
+    Phones and addresses are found however they are written: a caller, a mail, the exceptions list.
+    """
     fields = await linked(session, new.changes(), company=Company)
     return ContactRead.model_validate(await add_client(session, Contact, fields))
 
 
 @router.get("/{contact_id}")
 async def read_contact(contact: PresentContact) -> ContactRead:
-    """Return a contact."""
+    """Return a contact.
+
+    With all phones and addresses, the ones to use first at the front.
+    """
     return ContactRead.model_validate(contact)
 
 
@@ -96,7 +129,10 @@ async def read_contact(contact: PresentContact) -> ContactRead:
 async def update_contact(
     session: Session, contact: LockedContact, sent: ContactUpdate
 ) -> ContactRead:
-    """Change fields of a contact."""
+    """Change fields of a contact.
+
+    Phones or e-mails that are sent replace all there are of their kind.
+    """
     changes = await linked(session, sent.changes(), contact, company=Company)
     await change_client(session, contact, changes)
     return ContactRead.model_validate(contact)

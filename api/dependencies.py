@@ -1,28 +1,31 @@
 """What endpoints ask for: the request's one transaction, who is asking, which part of a list."""
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, HTTPException, Query, Request, status
+import structlog
+from fastapi import Depends, Header, HTTPException, Request, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.schemas import Id, Page, Read
-from models.api_token import user_of
-from models.base import Record
+from api.limits import Limits
+from models.access import MANAGING, must_be
+from models.api_token import find_token
+from models.base import Versioned
 from models.database import Database
-from models.errors import Invalid, Problem
-from models.user import User
+from models.item import Item
+from models.user import Role, User
 
-LONGEST_PAGE = 200
-USUAL_PAGE = 50
+Changed = TypeVar("Changed", bound=Versioned | Item)
 
-bearer = HTTPBearer(auto_error=False, description="An API token: `cue_…`")
+BAD_TOKEN = 'Bearer error="invalid_token"'  # noqa: S105 - a challenge after RFC 6750
+
+bearer = HTTPBearer(
+    scheme_name="token",
+    auto_error=False,
+    description="An API token, `cue_…`: `make run` prints one, `POST /v1/tokens` makes more.",
+)
 
 
 async def session_of(request: Request) -> AsyncIterator[AsyncSession]:
@@ -41,89 +44,113 @@ ReadSession = Session
 
 
 async def current_user(
-    session: Session, token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request,
+    session: Session,
+    token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> User:
-    """Return whose token was sent, in the session of the request."""
-    user = None if token is None else await user_of(session, token.credentials)
-    if user is None:
-        raise HTTPException(
-            status.HTTP_401_UNAUTHORIZED,
-            "Send the header «Authorization: Bearer» with a valid token.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    return user
+    """Return whose token was sent, in the session of the request, which counts as theirs."""
+    limits: Limits = request.app.state.limits
+    if token is None:
+        await limits.count_stranger(request)
+        raise _unauthorized("Send the header «Authorization: Bearer» with a valid token.", "Bearer")
+    found = await find_token(session, token.credentials)
+    if found is None:
+        await limits.count_stranger(request)
+        raise _unauthorized("There is no such token.", BAD_TOKEN)
+    if found.refusal is not None:
+        await limits.count_stranger(request)
+        raise _unauthorized(found.refusal, BAD_TOKEN)
+    structlog.contextvars.bind_contextvars(user_id=found.user.id)
+    await limits.count_user(request, found.user.id)
+    return found.user
+
+
+def _unauthorized(reason: str, challenge: str) -> HTTPException:
+    headers = {"WWW-Authenticate": challenge}
+    return HTTPException(status.HTTP_401_UNAUTHORIZED, reason, headers=headers)
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
 
 
+def only(*roles: Role, to: str = "") -> Any:
+    """Let in these roles only, for what they alone do: by default, change what the page is about.
+
+    Stands among the `dependencies` of a route, so that it is asked before anything else.
+    """
+
+    async def check(request: Request, user: CurrentUser) -> User:
+        must_be(user, roles, to or f"change {request.scope['route'].tags[0]}")
+        return user
+
+    return Depends(check)
+
+
+MANAGERS = only(*MANAGING)
+"""Managers and administrators."""
+
+ADMINS = only(Role.ADMIN)
+
+ANY_VERSION = "*"
+
+
+def tags_in(header: str) -> set[str]:
+    """Return the entity tags of `If-Match` or `If-None-Match`, quotes included.
+
+    A proxy that compresses answers makes tags weak; what they say is the same.
+    """
+    return {each.strip().removeprefix("W/") for each in header.split(",")} - {""}
+
+
 @dataclass(frozen=True)
-class PageQuery:
-    """Which part of a list: so many, after where the last part ended."""
+class Match:
+    """Which version of a thing the client has seen, and so may change."""
 
-    limit: int = USUAL_PAGE
-    after: str | None = None
+    tags: frozenset[str]
+
+    def of(self, row: Changed) -> Changed:
+        """Return a locked row if it still has that version, else refuse with 412."""
+        self.must_be(row.version)
+        return row
+
+    def must_be(self, version: int) -> None:
+        """Refuse with 412 where the client has not seen this version."""
+        tag = f'"{version}"'
+        if not self.tags & {ANY_VERSION, tag}:
+            raise HTTPException(
+                status.HTTP_412_PRECONDITION_FAILED,
+                f"It has changed since: its ETag is {tag} now. Read it again.",
+                headers={"ETag": tag},
+            )
 
 
-def page_query(
-    limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many at most.")] = (
-        USUAL_PAGE
+SentMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=500,
+        description="The `ETag` of what you have read, so that you change what you have seen; "
+        "`*` changes whatever is there.",
+        examples=['"3"', "*"],
     ),
-    after: Annotated[
-        str | None, Query(max_length=500, description="The `next` of the page before.")
-    ] = None,
-) -> PageQuery:
-    return PageQuery(limit, after)
+]
 
 
-Paging = Annotated[PageQuery, Depends(page_query)]
-
-Row = TypeVar("Row", bound=Record)
-Shown = TypeVar("Shown", bound=Read)
-Key = TypeVar("Key")
-
-ID: TypeAdapter[int] = TypeAdapter(Id)
-
-
-async def page_of(
-    session: AsyncSession,
-    wanted: Select[Row],
-    paging: PageQuery,
-    read: type[Shown],
-    *,
-    newest_first: bool = False,
-) -> Page[Shown]:
-    """Return a part of the rows wanted, by ascending id, or descending for the newest first."""
-    key = wanted.column_descriptions[0]["entity"].id
-    last = read_cursor(paging, ID)
-    if last is not None:
-        wanted = wanted.where(key < last if newest_first else key > last)
-    order = key.desc() if newest_first else key
-    rows = (await session.scalars(wanted.order_by(order).limit(paging.limit + 1))).all()
-    return cut(rows, paging, read, [row.id for row in rows])
+async def if_match(sent: SentMatch = None) -> Match:
+    if sent is None:
+        raise HTTPException(
+            status.HTTP_428_PRECONDITION_REQUIRED,
+            "Send the header If-Match with the ETag of what you have read, or * for any version.",
+        )
+    return Match(frozenset(tags_in(sent)))
 
 
-def cut(
-    rows: Sequence[object], paging: PageQuery, read: type[Shown], keys: Sequence[Any]
-) -> Page[Shown]:
-    """Return the page of rows of which one more than wanted was asked for; `keys` order them."""
-    more = len(rows) > paging.limit
-    return Page(
-        items=[read.model_validate(row) for row in rows[: paging.limit]],
-        next=cursor(keys[paging.limit - 1]) if more else None,
-    )
+async def match_if_sent(sent: SentMatch = None) -> Match | None:
+    return None if sent is None else Match(frozenset(tags_in(sent)))
 
 
-def cursor(key: object) -> str:
-    """Return where a page ended as a text that says nothing to clients; the key is plain JSON."""
-    return urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+IfMatch = Annotated[Match, Depends(if_match)]
+"""Asked for by whatever changes or deletes something that was there before."""
 
-
-def read_cursor(paging: PageQuery, kind: TypeAdapter[Key]) -> Key | None:
-    """Return the key at which the last page ended, None for the first; refuse what is no cursor."""
-    if paging.after is None:
-        return None
-    try:
-        return kind.validate_json(urlsafe_b64decode(paging.after + "=" * (-len(paging.after) % 4)))
-    except (ValueError, ValidationError) as error:
-        raise Invalid(Problem("/after", "This is not the `next` of a page.")) from error
+MatchIfSent = Annotated[Match | None, Depends(match_if_sent)]
+"""Heeded by what may be done without having seen the present version."""

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from activities.rule_check import pointer_to
+from api.limits import TooManyRequests
+from api.requests import request_id
 from models.errors import (
     ActionFailed,
     Conflict,
@@ -26,6 +30,7 @@ from models.errors import (
     NotFound,
     Problem,
 )
+from models.mistakes import LONGEST_NAME, reason, shortened
 
 STATUS: Mapping[type[CrmError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
@@ -36,6 +41,120 @@ STATUS: Mapping[type[CrmError], HTTPStatus] = {
     LoopDetected: HTTPStatus.CONFLICT,
     ActionFailed: HTTPStatus.CONFLICT,
 }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is true of every problem of a type; the type never changes, the words may."""
+
+    title: str
+    status: HTTPStatus
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        return self.title.lower().replace(" ", "-")
+
+    @property
+    def type(self) -> str:
+        return f"/problems/{self.name}"
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.title: kind
+    for kind in (
+        Kind(
+            "Bad request",
+            HTTPStatus.BAD_REQUEST,
+            "The body could not be read at all. Send JSON in UTF-8, as application/json.",
+        ),
+        Kind(
+            "Unauthorized",
+            HTTPStatus.UNAUTHORIZED,
+            "The request came without a token, or with one that has expired, was revoked or never "
+            "was. Send «Authorization: Bearer cue_…».",
+        ),
+        Kind(
+            "Not allowed",
+            HTTPStatus.FORBIDDEN,
+            "Your role may not do this, or what you ask for is out of your reach. The detail says "
+            "who may.",
+        ),
+        Kind(
+            "Not found",
+            HTTPStatus.NOT_FOUND,
+            "There is no such thing, or no such path. What was deleted may be in the recycle bin.",
+        ),
+        Kind(
+            "Method not allowed",
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            "The path is right, but not for this method. The header Allow names those it has.",
+        ),
+        Kind(
+            "Conflict",
+            HTTPStatus.CONFLICT,
+            "What you ask contradicts the present state: something is still in use, done already, "
+            "or was changed at the same moment. Read it again before you decide.",
+        ),
+        Kind(
+            "Loop detected",
+            HTTPStatus.CONFLICT,
+            "Rules move items in a circle. The detail shows the whole path.",
+        ),
+        Kind(
+            "Action failed",
+            HTTPStatus.CONFLICT,
+            "An action of a rule met a fact that it cannot get around.",
+        ),
+        Kind(
+            "Precondition failed",
+            HTTPStatus.PRECONDITION_FAILED,
+            "Somebody has changed it since you read it. Read it again, and send its new ETag as "
+            "If-Match if you still want the change.",
+        ),
+        Kind(
+            "Request entity too large",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "The body is longer than any request needs. Send less at once.",
+        ),
+        Kind(
+            "Invalid",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "Something you sent cannot be accepted. The errors name every field, and why; sending "
+            "the same again cannot help.",
+        ),
+        Kind(
+            "Invalid rule",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The rule could never run as it is written. The errors name every part, and why.",
+        ),
+        Kind(
+            "Precondition required",
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "What people share is changed only by whoever has seen it: send the ETag of what you "
+            "have read as If-Match, or * for any version.",
+        ),
+        Kind(
+            "Too many requests",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "You have sent more requests than a while allows. Wait as long as Retry-After says; "
+            "the headers RateLimit and RateLimit-Policy tell how much is left.",
+        ),
+        Kind(
+            "Internal server error",
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "A fault of the product. It was logged under the request_id: tell support that. "
+            "Nothing of the request was done.",
+        ),
+        Kind(
+            "Service unavailable",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The database is too busy or away. Nothing of the request was done; try again when "
+            "Retry-After says.",
+        ),
+    )
+}
+"""By title. `GET /problems/{name}` tells what each means."""
 
 NOT_JSON = "json_invalid"
 
@@ -55,8 +174,10 @@ OVERTAKEN = {
 class FieldProblem(BaseModel):
     """One thing that is wrong with what was sent."""
 
-    field: str = Field(description="JSON pointer into the body, or the name of a parameter.")
-    reason: str
+    field: str = Field(
+        description="JSON pointer into the body, or a slash and the name of a parameter or header."
+    )
+    reason: str = Field(description="Why, and the nearest right name or value if there is one.")
 
 
 class ProblemDocument(BaseModel):
@@ -67,53 +188,43 @@ class ProblemDocument(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no deal 42."])
     errors: list[FieldProblem] = []
+    request_id: str | None = Field(
+        default=None, description="Also the header X-Request-Id, and in the log."
+    )
 
 
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
 
-SCHEMA = "#/components/schemas/Problem"
-_DOCUMENTED: dict[str, Any] = {
-    "content": {ProblemResponse.media_type: {"schema": {"$ref": SCHEMA}}}
-}
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    HTTPStatus.UNAUTHORIZED.value: {"description": "No valid token", **_DOCUMENTED},
-    HTTPStatus.NOT_FOUND.value: {"description": "There is no such thing", **_DOCUMENTED},
-    HTTPStatus.CONFLICT.value: {"description": "Contradicts the present state", **_DOCUMENTED},
-    HTTPStatus.UNPROCESSABLE_ENTITY.value: {"description": "Cannot be accepted", **_DOCUMENTED},
-    "default": {"description": "Any other problem", **_DOCUMENTED},
-}
-"""What every endpoint may answer beside its result, for the OpenAPI document."""
-
-
-def document_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Put the schema that `PROBLEMS` speak of into an OpenAPI document."""
-    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= schema.pop("$defs") | {"Problem": schema}
-    return document
-
-
 def problem(
-    status: int,
+    title: str,
     detail: str,
     *,
-    kind: str = "",
     errors: Iterable[Problem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Return a problem; its kind is that of the status unless said otherwise ("Not found")."""
-    title = kind or HTTPStatus(status).phrase.capitalize()
+    """Return a problem of the kind with that title."""
+    kind = KINDS[title]
     document = ProblemDocument(
-        type=f"/problems/{title.lower().replace(' ', '-')}",
-        title=title,
-        status=status,
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
         detail=detail,
         errors=[FieldProblem(field=each.field, reason=each.reason) for each in errors],
+        request_id=request_id(),
     )
-    return ProblemResponse(document.model_dump(), status, headers)
+    return ProblemResponse(document.model_dump(), kind.status, headers)
+
+
+def overtaken() -> ProblemResponse:
+    """Return what is told where somebody else was a moment faster."""
+    return problem("Conflict", "Something this depends on was changed meanwhile. Look again.")
+
+
+def too_many(error: TooManyRequests) -> ProblemResponse:
+    """Return what is told to whoever sends more than a while allows."""
+    return problem("Too many requests", str(error), headers={"Retry-After": str(error.wait)})
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -121,6 +232,7 @@ def handle_errors(app: FastAPI) -> None:
     for kind, handler in (
         (CrmError, _fact),
         (RequestValidationError, _unreadable),
+        (TooManyRequests, _too_many),
         (HTTPException, _refused),
         (IntegrityError, _overtaken),
         (StaleDataError, _overtaken),
@@ -131,8 +243,12 @@ def handle_errors(app: FastAPI) -> None:
 
 async def _fact(_request: Request, error: Any) -> ProblemResponse:
     kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).capitalize()
-    return problem(STATUS[kind], error.message, kind=words, errors=_problems_of(error))
+    return problem(title_of(kind), error.message, errors=_problems_of(error))
+
+
+def title_of(kind: type[CrmError]) -> str:
+    """Return what a kind of fact is called: `NotFound` is "Not found"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).capitalize()
 
 
 def _problems_of(error: CrmError) -> list[Problem]:
@@ -141,37 +257,85 @@ def _problems_of(error: CrmError) -> list[Problem]:
     return [Problem(error.field, error.message)] if error.field else []
 
 
-async def _unreadable(_request: Request, error: Any) -> ProblemResponse:
+async def _unreadable(request: Request, error: Any) -> ProblemResponse:
     """Say which fields and why, never what was sent: it may be a secret."""
     found = error.errors()
     for each in found:
         if each["type"] == NOT_JSON:
             place = f"{each['ctx']['error']} at character {each['loc'][1]}"
-            return problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {place}.")
+            return problem("Bad request", f"The body is not JSON: {place}.")
     if isinstance(error.body, bytes):
-        return problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: send it as application/json.")
-    problems = [_problem(each, error.body) for each in found[:MOST_TOLD]]
+        return problem("Bad request", "The body is not JSON: send it as application/json.")
+    kind = _kind_of_body(request)
+    problems = [_problem(each, error.body, kind) for each in found[:MOST_TOLD]]
     said = "; ".join(f"{each.field}: {each.reason}" for each in problems)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said, kind="Invalid", errors=problems)
+    return problem("Invalid", said, errors=problems)
 
 
-def _problem(error: ErrorDetails, body: object) -> Problem:
+def _kind_of_body(request: Request) -> Any:
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return None if field is None else field.field_info.annotation
+
+
+def _problem(error: ErrorDetails, body: object, kind: Any) -> Problem:
     where, *inside = error["loc"]
-    pointer = pointer_to(error, inside, body) if where == "body" else f"/{inside[0]}"
-    return Problem(pointer, error["msg"].removeprefix("Value error, "))
+    if where != "body":
+        return Problem(f"/{inside[0]}", reason(error, inside, None))
+    pointer = pointer_to(error, inside, body)
+    if error["type"] == "union_tag_invalid":
+        pointer += "/" + str(error["ctx"]["discriminator"]).strip("'")
+    return Problem(shortened(pointer), reason(error, inside, kind))
 
 
-async def _refused(_request: Request, error: Any) -> ProblemResponse:
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+async def _too_many(_request: Request, error: Any) -> ProblemResponse:
+    return too_many(error)
+
+
+async def _refused(request: Request, error: Any) -> ProblemResponse:
+    status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    detail = str(error.detail)
+    if "endpoint" not in request.scope and status is HTTPStatus.NOT_FOUND:
+        detail = f"There is no such path{_path_meant(request)}"
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = _methods_of(request)
+        headers["Allow"] = ", ".join(methods) or headers.get("Allow", "")
+        detail = f"This path has {headers['Allow']}, not {shortened(request.method)}."
+    return problem(TITLES[status], detail, headers=headers)
+
+
+TITLES = {kind.status: kind.title for kind in reversed(list(KINDS.values()))}
+"""What a status is called that no kind of fact stands for."""
+
+PARAMETER = re.compile(r"\{[^}]+\}")
+LOOKS_LIKE_AN_ID = re.compile(r"(?<=/)\d+(?=/|$)")
+
+
+def _path_meant(request: Request) -> str:
+    """Return the question whether the most similar path was meant, if there is any, or a stop."""
+    sent = LOOKS_LIKE_AN_ID.sub("{}", request.url.path)
+    known = {PARAMETER.sub("{}", path): path for path in request.app.openapi()["paths"]}
+    near = get_close_matches(sent, known, n=1) if len(sent) <= LONGEST_NAME else []
+    return f", did you mean {known[near[0]]}?" if near else "."
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods of all routes on a path."""
+    return sorted(
+        {
+            method.upper()
+            for path, methods in request.app.openapi()["paths"].items()
+            if re.fullmatch(PARAMETER.sub("[^/]+", path), request.url.path)
+            for method in methods
+        }
+    )
 
 
 async def _overtaken(_request: Request, error: Any) -> ProblemResponse:
     """Tell of what no check could see: somebody else was a moment faster."""
     if isinstance(error, IntegrityError) and not OVERTAKEN & _kinds_of(error):
         raise error
-    return problem(
-        HTTPStatus.CONFLICT, "Something this depends on was changed meanwhile. Look again."
-    )
+    return overtaken()
 
 
 def _kinds_of(error: IntegrityError) -> set[object]:
@@ -180,5 +344,6 @@ def _kinds_of(error: IntegrityError) -> set[object]:
 
 async def _fault(_request: Request, _error: Any) -> ProblemResponse:
     return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here. It was logged; try again."
+        "Internal server error",
+        f"Something went wrong here. It was logged as request {request_id()}; try again.",
     )

@@ -1,17 +1,20 @@
 """The installation: how the company counts time and money and writes numbers."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import Depends
 from pydantic import Field
 
-from api.dependencies import ReadSession, Session
-from api.schemas import Currency, Read, Write
+from api.dependencies import IfMatch, ReadSession, Session, only
+from api.routing import resource
+from api.schemas import Currency, Read, Version, Write
 from models.base import assign
-from models.installation import LocaleName, RegionCode, installation
+from models.installation import Installation, LocaleName, RegionCode, installation
 from models.timing import TimeZoneName
+from models.user import Role
 
-router = APIRouter(prefix="/installation", tags=["installation"])
+router = resource("installation", "/installation")
 
 
 class InstallationRead(Read):
@@ -20,6 +23,7 @@ class InstallationRead(Read):
     locale: str
     currency: str
     phone_region: str
+    version: Version
 
 
 class InstallationUpdate(Write):
@@ -33,15 +37,29 @@ class InstallationUpdate(Write):
     )
 
 
+async def _locked(session: Session, match: IfMatch) -> Installation:
+    return match.of(await installation(session, lock=True))
+
+
+LockedInstallation = Annotated[Installation, Depends(_locked)]
+
+ADMINS = only(Role.ADMIN, to="change the settings of the company")
+
+
 @router.get("")
 async def read_installation(session: ReadSession) -> InstallationRead:
     """Return the settings of the company."""
     return InstallationRead.model_validate(await installation(session))
 
 
-@router.patch("")
-async def update_installation(session: Session, sent: InstallationUpdate) -> InstallationRead:
-    """Change settings of the company."""
-    home = await installation(session)
+@router.patch("", dependencies=[ADMINS])
+async def update_installation(
+    session: Session, home: LockedInstallation, sent: InstallationUpdate
+) -> InstallationRead:
+    """Change settings of the company.
+
+    Days of rules are counted in the new time zone from now on; moments that are set already stay.
+    """
     assign(home, sent.changes())
+    await session.flush()
     return InstallationRead.model_validate(home)

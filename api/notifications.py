@@ -3,14 +3,18 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
-from api.dependencies import CurrentUser, Paging, ReadSession, Session, page_of
+from api.dependencies import CurrentUser, ReadSession, Session
+from api.paging import PageQuery, page_of, sorted_by
+from api.routing import resource
 from api.schemas import Id, Page, Read
+from models.access import must_be
 from models.base import find
 from models.notification import Notification, mark_read, notifications_of
+from models.user import Role
 
-router = APIRouter(prefix="/notifications", tags=["notifications"])
+router = resource("notifications", "/notifications")
 
 
 class NotificationRead(Read):
@@ -27,27 +31,34 @@ class NotificationRead(Read):
     read_at: datetime | None
 
 
-def _recipient(user: CurrentUser, recipient_id: Id | None = None) -> int:
-    return recipient_id or user.id
+async def _recipient(user: CurrentUser, recipient_id: Id | None = None) -> int:
+    if recipient_id is None or recipient_id == user.id:
+        return user.id
+    must_be(user, [Role.ADMIN], "read what others are told")
+    return recipient_id
 
 
 Recipient = Annotated[int, Depends(_recipient)]
+NewestFirst = Annotated[PageQuery, sorted_by("id", usually="-id")]
 
 
 @router.get("")
 async def list_notifications(
-    session: ReadSession, recipient: Recipient, paging: Paging
+    session: ReadSession, recipient: Recipient, paging: NewestFirst, *, unread: bool | None = None
 ) -> Page[NotificationRead]:
-    """Return your notifications, or somebody's, newest first."""
-    wanted = notifications_of(recipient)
-    return await page_of(session, wanted, paging, NotificationRead, newest_first=True)
+    """Return your notifications or, for administrators, somebody's, newest first."""
+    wanted = notifications_of(recipient, unread=unread)
+    return await page_of(session, wanted, paging, NotificationRead)
 
 
-@router.post("/{notification_id}/read")
+@router.post("/{notification_id}/read", name="mark_notification_read")
 async def read_notification(
     session: Session, user: CurrentUser, notification_id: Id
 ) -> NotificationRead:
-    """Note that you have read a notification."""
+    """Note that you have read a notification.
+
+    Only its recipient can; `read_at` says when.
+    """
     notification = await find(session, Notification, notification_id)
     mark_read(notification, user)
     return NotificationRead.model_validate(notification)

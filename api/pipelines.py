@@ -3,18 +3,20 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
-from pydantic import BaseModel, Field
+from fastapi import Depends, Query, status
+from pydantic import Field
 
-from api.dependencies import Paging, ReadSession, Session, page_of
-from api.schemas import MOST_IN_A_LIST, Id, Name, Page, Read, Write
+from api.dependencies import MANAGERS, IfMatch, ReadSession, Session
+from api.paging import PageQuery, page_of, sorted_by
+from api.routing import resource
+from api.schemas import MOST_IN_A_LIST, Filter, Id, Name, Page, Read, SearchText, Version, Write
 from api.stages import NewStage, StageRead
 from models.base import assign
 from models.item_type import ItemType
 from models.pipeline import Pipeline, add_pipeline, find_pipeline, pipelines_where
 from models.removal import remove_pipeline
 
-router = APIRouter(prefix="/pipelines", tags=["pipelines"])
+router = resource("pipelines", "/pipelines")
 
 
 class PipelineRead(Read):
@@ -25,6 +27,7 @@ class PipelineRead(Read):
     item_type: ItemType
     stages: list[StageRead]
     created_at: datetime
+    version: Version
 
 
 class PipelineCreate(Write):
@@ -39,18 +42,22 @@ class PipelineUpdate(Write):
     name: Name = ""
 
 
-class PipelineFilter(BaseModel):
-    """Which pipelines to list; nothing means all."""
+class PipelineFilter(Filter):
+    """Which pipelines to list."""
 
     item_type: ItemType | None = None
+    q: SearchText | None = Field(default=None, description="Somewhere in the name.")
+
+
+Sorted = Annotated[PageQuery, sorted_by("id", "name")]
 
 
 async def _present(session: Session, pipeline_id: Id) -> Pipeline:
     return await find_pipeline(session, pipeline_id)
 
 
-async def _locked(session: Session, pipeline_id: Id) -> Pipeline:
-    return await find_pipeline(session, pipeline_id, lock=True)
+async def _locked(session: Session, pipeline_id: Id, match: IfMatch) -> Pipeline:
+    return match.of(await find_pipeline(session, pipeline_id, lock=True))
 
 
 PresentPipeline = Annotated[Pipeline, Depends(_present)]
@@ -59,13 +66,13 @@ LockedPipeline = Annotated[Pipeline, Depends(_locked)]
 
 @router.get("")
 async def list_pipelines(
-    session: ReadSession, where: Annotated[PipelineFilter, Query()], paging: Paging
+    session: ReadSession, where: Annotated[PipelineFilter, Query()], paging: Sorted
 ) -> Page[PipelineRead]:
     """Return pipelines, oldest first: the first of a type is where new items go by default."""
-    return await page_of(session, pipelines_where(**where.model_dump()), paging, PipelineRead)
+    return await page_of(session, pipelines_where(**where.asked()), paging, PipelineRead)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post("", status_code=status.HTTP_201_CREATED, dependencies=[MANAGERS])
 async def create_pipeline(session: Session, new: PipelineCreate) -> PipelineRead:
     """Create a pipeline, with the stages sent in their order."""
     return PipelineRead.model_validate(await add_pipeline(session, **new.changes()))
@@ -77,7 +84,7 @@ async def read_pipeline(pipeline: PresentPipeline) -> PipelineRead:
     return PipelineRead.model_validate(pipeline)
 
 
-@router.patch("/{pipeline_id}")
+@router.patch("/{pipeline_id}", dependencies=[MANAGERS])
 async def update_pipeline(
     session: Session, pipeline: LockedPipeline, sent: PipelineUpdate
 ) -> PipelineRead:
@@ -87,7 +94,7 @@ async def update_pipeline(
     return PipelineRead.model_validate(pipeline)
 
 
-@router.delete("/{pipeline_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{pipeline_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[MANAGERS])
 async def delete_pipeline(session: Session, pipeline: LockedPipeline) -> None:
     """Delete a pipeline with its stages and rules; 409 while items stand there or runs wait."""
     await remove_pipeline(session, pipeline)

@@ -1,11 +1,9 @@
 """Requests that only lost a race run again, so that clients need not know of races."""
 
-from http import HTTPStatus
-
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem
+from api.errors import ProblemResponse, problem
 from models.database import TRIES, lost_a_race
 
 LONGEST_BODY = 2**20
@@ -31,23 +29,19 @@ class Retries:
             return
         if len(body) > LONGEST_BODY:
             answer = problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {LONGEST_BODY} bytes."
+                "Request entity too large", f"A body has at most {LONGEST_BODY} bytes."
             )
             await answer(scope, receive, send)
             return
         for _ in range(TRIES):
             if await self._answered(scope, _again(body, receive), send):
                 return
-        answer = problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "Others keep changing the same thing at this moment. Try again.",
-            headers={"Retry-After": "1"},
-        )
-        await answer(scope, receive, send)
+        await too_busy()(scope, receive, send)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Run the request; False if it lost a race before it answered anything."""
         begun = False
+        inner = dict(scope)
 
         async def noting(message: Message) -> None:
             nonlocal begun
@@ -55,12 +49,32 @@ class Retries:
             await send(message)
 
         try:
-            await self.app(dict(scope), receive, noting)
+            await self.app(inner, receive, noting)
         except Exception as error:
             if begun or not lost_a_race(error):
                 raise
             return False
+        finally:
+            scope.setdefault("state", {})["route"] = _template(inner)
         return True
+
+
+def _template(scope: Scope) -> str | None:
+    """Return the path of the route that was found, with the names of its parameters."""
+    route: str | None = getattr(scope.get("route"), "path", None)
+    if route is None:
+        return None
+    before = scope["path"].split("/")[: -route.count("/")]
+    return "/".join(before) + route
+
+
+def too_busy() -> ProblemResponse:
+    """Return what is told where every try lost a race."""
+    return problem(
+        "Service unavailable",
+        "Others keep changing the same thing at this moment. Try again.",
+        headers={"Retry-After": "1"},
+    )
 
 
 async def _whole(receive: Receive) -> bytes:

@@ -1,17 +1,21 @@
 """Stage entries: one stay of an item in a stage, why it began, and the rules it started."""
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import Depends, Query
 from pydantic import AliasPath, Field
 
-from api.dependencies import ReadSession
+from api.dependencies import CurrentUser, ReadSession, Session
+from api.paging import PageQuery, page_of, sorted_by
+from api.routing import resource
 from api.runs import RunRead
-from api.schemas import Id, Read
+from api.schemas import Filter, Id, Moment, Page, Read
+from models.access import reached
 from models.item_type import ItemType
-from models.stage_entry import CauseKind, find_entry
+from models.stage_entry import Automation, CauseKind, StageEntry, entries_for, find_entry
 
-router = APIRouter(prefix="/stage-entries", tags=["runs"])
+router = resource("runs", "/stage-entries")
 
 
 class StageEntryRead(Read):
@@ -24,6 +28,7 @@ class StageEntryRead(Read):
     entered_at: datetime
     left_at: datetime | None
     cause: CauseKind
+    automation: Automation = Field(description="Whether the rules of the stage run for it.")
     cause_user_id: int | None
     cause_run_id: int | None
     root_id: int | None
@@ -34,7 +39,42 @@ class StageEntryRead(Read):
     runs: list[RunRead]
 
 
+async def _present(session: Session, user: CurrentUser, entry_id: Id) -> StageEntry:
+    entry = await find_entry(session, entry_id)
+    await reached(session, user, entry.item)
+    return entry
+
+
+PresentEntry = Annotated[StageEntry, Depends(_present)]
+
+
+class EntryFilter(Filter):
+    """Which stays to list; in a stage, those that are `present` are where items stand now."""
+
+    item_id: Id | None = None
+    stage_id: Id | None = None
+    present: bool | None = Field(default=None, description="Whether the item is still there.")
+    cause: CauseKind | None = None
+    cause_run_id: Id | None = None
+    entered_from: Moment | None = None
+    entered_to: Moment | None = None
+
+
+NewestFirst = Annotated[PageQuery, sorted_by("id", usually="-id")]
+
+
+@router.get("")
+async def list_stage_entries(
+    session: ReadSession,
+    user: CurrentUser,
+    where: Annotated[EntryFilter, Query()],
+    paging: NewestFirst,
+) -> Page[StageEntryRead]:
+    """Return the stays of items within your reach with the runs of their rules, newest first."""
+    return await page_of(session, entries_for(user, **where.asked()), paging, StageEntryRead)
+
+
 @router.get("/{entry_id}")
-async def read_stage_entry(session: ReadSession, entry_id: Id) -> StageEntryRead:
+async def read_stage_entry(entry: PresentEntry) -> StageEntryRead:
     """Return a stay of an item in a stage with the runs of its rules, top-down."""
-    return StageEntryRead.model_validate(await find_entry(session, entry_id))
+    return StageEntryRead.model_validate(entry)

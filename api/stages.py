@@ -3,28 +3,29 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
-from pydantic import BaseModel, Field, TypeAdapter
+from fastapi import Depends, Query, status
+from pydantic import Field
 
-from api.dependencies import Paging, ReadSession, Session, cut, read_cursor
-from api.schemas import Id, Name, Page, Read, Write
-from models.base import LARGEST_ID, find
+from api.dependencies import MANAGERS, IfMatch, ReadSession, Session
+from api.paging import Paging, page_of
+from api.routing import resource
+from api.schemas import Filter, Id, Name, Page, Read, SearchText, Version, Whole, Write
+from models.base import find
 from models.pipeline import (
+    IN_ORDER,
     Stage,
-    StageKey,
     StageKind,
     add_stage,
     change_stage,
     find_stage,
-    stage_key,
+    lock_stage,
     stages_where,
 )
 from models.removal import remove_stage
 
-router = APIRouter(prefix="/stages", tags=["pipelines"])
+router = resource("pipelines", "/stages")
 
 HIGHEST_POSITION = 10_000
-KEY: TypeAdapter[StageKey] = TypeAdapter(tuple[Id, Annotated[int, Field(ge=0, le=LARGEST_ID)], Id])
 
 
 class StageRead(Read):
@@ -34,6 +35,7 @@ class StageRead(Read):
     kind: StageKind
     position: int
     created_at: datetime
+    version: Version
 
 
 class NewStage(Write):
@@ -43,7 +45,7 @@ class NewStage(Write):
 
 class StageCreate(NewStage):
     pipeline_id: Id
-    position: int | None = Field(
+    position: Whole | None = Field(
         default=None, ge=0, le=HIGHEST_POSITION, description="Counted from 0; by default the last."
     )
 
@@ -53,27 +55,36 @@ class StageUpdate(Write):
 
     name: Name = ""
     kind: StageKind = StageKind.OPEN
-    position: int = Field(
+    position: Whole = Field(
         default=0, ge=0, le=HIGHEST_POSITION, description="The other stages make room."
     )
 
 
-class StageFilter(BaseModel):
-    """Which stages to list; nothing means all."""
+class StageFilter(Filter):
+    """Which stages to list."""
 
     pipeline_id: Id | None = None
+    kind: StageKind | None = None
+    q: SearchText | None = Field(default=None, description="Somewhere in the name.")
 
 
 async def _present(session: Session, stage_id: Id) -> Stage:
     return await find_stage(session, stage_id)
 
 
-async def _locked(session: Session, stage_id: Id) -> Stage:
-    return await find(session, Stage, stage_id, lock=True)
+async def _locked(session: Session, stage_id: Id, match: IfMatch) -> Stage:
+    return match.of(await find(session, Stage, stage_id, lock=True))
 
 
 PresentStage = Annotated[Stage, Depends(_present)]
+
+
+async def _movable(session: Session, stage_id: Id, match: IfMatch) -> Stage:
+    return match.of(await lock_stage(session, stage_id))
+
+
 LockedStage = Annotated[Stage, Depends(_locked)]
+MovableStage = Annotated[Stage, Depends(_movable)]
 
 
 @router.get("")
@@ -81,12 +92,11 @@ async def list_stages(
     session: ReadSession, where: Annotated[StageFilter, Query()], paging: Paging
 ) -> Page[StageRead]:
     """Return stages in their order, pipeline by pipeline."""
-    wanted = stages_where(**where.model_dump(), after=read_cursor(paging, KEY))
-    rows = (await session.scalars(wanted.limit(paging.limit + 1))).all()
-    return cut(rows, paging, StageRead, [stage_key(stage) for stage in rows])
+    wanted = stages_where(**where.asked())
+    return await page_of(session, wanted, paging, StageRead, order=IN_ORDER)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
+@router.post("", status_code=status.HTTP_201_CREATED, dependencies=[MANAGERS])
 async def create_stage(session: Session, new: StageCreate) -> StageRead:
     """Create a stage; without a position it is the last of its pipeline."""
     return StageRead.model_validate(await add_stage(session, **new.changes()))
@@ -98,13 +108,13 @@ async def read_stage(stage: PresentStage) -> StageRead:
     return StageRead.model_validate(stage)
 
 
-@router.patch("/{stage_id}")
-async def update_stage(session: Session, stage_id: Id, sent: StageUpdate) -> StageRead:
+@router.patch("/{stage_id}", dependencies=[MANAGERS])
+async def update_stage(session: Session, stage: MovableStage, sent: StageUpdate) -> StageRead:
     """Change a stage, or its place among the stages of its pipeline."""
-    return StageRead.model_validate(await change_stage(session, stage_id, **sent.changes()))
+    return StageRead.model_validate(await change_stage(session, stage, **sent.changes()))
 
 
-@router.delete("/{stage_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{stage_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[MANAGERS])
 async def delete_stage(session: Session, stage: LockedStage) -> None:
     """Delete a stage with its rules; 409 while items stand there or rules have waiting runs."""
     await remove_stage(session, stage)

@@ -3,12 +3,15 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
-from pydantic import BaseModel, Field
+from fastapi import Depends, Query, status
+from pydantic import Field
 
-from api.dependencies import CurrentUser, Paging, ReadSession, Session, page_of
+from api.dependencies import CurrentUser, IfMatch, ReadSession, Session
+from api.paging import PageQuery, page_of, sorted_by
+from api.routing import resource
 from api.schemas import (
     MOST_IN_A_LIST,
+    Filter,
     Id,
     Ids,
     LongText,
@@ -16,8 +19,11 @@ from api.schemas import (
     Name,
     Page,
     Read,
+    SearchText,
     ShortText,
+    Version,
     Write,
+    YesOrNo,
 )
 from models.task import (
     Task,
@@ -27,15 +33,16 @@ from models.task import (
     change_task,
     delete_task,
     find_task,
+    reached_task,
     tasks_where,
 )
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = resource("tasks", "/tasks")
 
 
 class ChecklistLine(Write):
     text: Annotated[ShortText, Field(min_length=1)]
-    done: bool = False
+    done: YesOrNo = False
 
 
 class TaskRead(Read):
@@ -62,6 +69,7 @@ class TaskRead(Read):
     completed_at: datetime | None
     made_by_run_id: int | None
     created_at: datetime
+    version: Version
 
 
 class TaskFields(Write):
@@ -79,8 +87,8 @@ class TaskFields(Write):
     priority: TaskPriority = TaskPriority.NORMAL
     tags: Annotated[list[Name], Field(max_length=MOST_IN_A_LIST)] = []
     checklist: Annotated[list[ChecklistLine], Field(max_length=MOST_IN_A_LIST)] = []
-    time_tracking: bool = False
-    result_required: bool = False
+    time_tracking: YesOrNo = False
+    result_required: YesOrNo = False
     result: LongText | None = None
 
 
@@ -94,20 +102,33 @@ class TaskUpdate(TaskFields):
     title: ShortText = Field(default="", min_length=1)
 
 
-class TaskFilter(BaseModel):
-    """Which tasks to list; nothing means all."""
+class TaskFilter(Filter):
+    """Which tasks to list."""
 
     item_id: Id | None = None
     responsible_id: Id | None = None
+    creator_id: Id | None = None
+    participant_id: Id | None = Field(default=None, description="Takes part or observes.")
+    made_by_run_id: Id | None = None
     status: TaskStatus | None = None
+    priority: TaskPriority | None = None
+    q: SearchText | None = Field(default=None, description="Somewhere in the title.")
+    deadline_from: Moment | None = None
+    deadline_to: Moment | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
 
 
-async def _present(session: Session, task_id: Id) -> Task:
-    return await find_task(session, task_id)
+Sorted = Annotated[PageQuery, sorted_by("id", "deadline_at", "created_at")]
 
 
-async def _locked(session: Session, task_id: Id) -> Task:
-    return await find_task(session, task_id, lock=True)
+async def _present(session: Session, user: CurrentUser, task_id: Id) -> Task:
+    return await reached_task(session, user, await find_task(session, task_id))
+
+
+async def _locked(session: Session, user: CurrentUser, task_id: Id, match: IfMatch) -> Task:
+    task = await find_task(session, task_id, lock=True)
+    return match.of(await reached_task(session, user, task))
 
 
 PresentTask = Annotated[Task, Depends(_present)]
@@ -116,32 +137,50 @@ LockedTask = Annotated[Task, Depends(_locked)]
 
 @router.get("")
 async def list_tasks(
-    session: ReadSession, where: Annotated[TaskFilter, Query()], paging: Paging
+    session: ReadSession,
+    user: CurrentUser,
+    where: Annotated[TaskFilter, Query()],
+    paging: Sorted,
 ) -> Page[TaskRead]:
-    """Return tasks, oldest first."""
-    return await page_of(session, tasks_where(**where.model_dump()), paging, TaskRead)
+    """Return the tasks that you take part in or whose item is within your reach, oldest first."""
+    return await page_of(session, tasks_where(user, **where.asked()), paging, TaskRead)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create_task(session: Session, user: CurrentUser, new: TaskCreate) -> TaskRead:
-    """Create a task; whoever asks is its creator."""
+    """Create a task; whoever asks is its creator.
+
+    Tied to a lead or deal by `item_id`, it is seen by everybody who reaches that.
+    """
     return TaskRead.model_validate(await add_task(session, user, new.changes()))
 
 
 @router.get("/{task_id}")
 async def read_task(task: PresentTask) -> TaskRead:
-    """Return a task."""
+    """Return a task.
+
+    `made_by_run_id` names the rule run that made it, if a rule did.
+    """
     return TaskRead.model_validate(task)
 
 
 @router.patch("/{task_id}")
-async def update_task(session: Session, task: LockedTask, sent: TaskUpdate) -> TaskRead:
-    """Change fields of a task, its status among them."""
-    await change_task(session, task, sent.changes())
+async def update_task(
+    session: Session, user: CurrentUser, task: LockedTask, sent: TaskUpdate
+) -> TaskRead:
+    """Change fields of a task, its status among them.
+
+    Lists that are sent replace those there are. One that requires a result is completed only with
+    it.
+    """
+    await change_task(session, task, sent.changes(), user)
     return TaskRead.model_validate(task)
 
 
-@router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{task_id}", name="delete_task", status_code=status.HTTP_204_NO_CONTENT)
 async def remove_task(task: LockedTask) -> None:
-    """Delete a task."""
+    """Delete a task.
+
+    It cannot be restored.
+    """
     delete_task(task)

@@ -65,7 +65,7 @@ async def measure(kind: str, url: str, temporal: WorkflowEnvironment) -> None:
         token = make_token(session, admin, "bench")
     scene = Scene(database, still_standing(temporal.client), f"bench-{kind}")
     counter = Counter(database, scene.temporal.client)
-    async with scene.worker(), served(database, Settings(), token) as http:
+    async with scene.worker(), served(database, Settings(rate_limit="off"), token) as http:
         stages = await _stages(http)
         deals = [await _deal(http, stages[0]) for _ in range(MOVES + SINGLE + 1)]
         relay = scene.relay()

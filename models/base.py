@@ -1,15 +1,17 @@
 """The base of all tables: typed columns, aware times, exact money, names for constraints."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from operator import ge, le
+from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     Integer,
@@ -19,10 +21,13 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    inspect,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, declared_attr, mapped_column
+from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlalchemy.types import TypeDecorator
 
@@ -131,6 +136,39 @@ class Record(MappedAsDataclass, kw_only=True, eq=False, repr=False):
     )
 
 
+class Versioned(MappedAsDataclass, kw_only=True, eq=False, repr=False):
+    """A row that people change: `version` counts the changes and is the ETag of its answers.
+
+    What stands in other tables but belongs to the row counts too: see `count_change`.
+    """
+
+    version: Mapped[int] = mapped_column(init=False, sort_order=95)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> Any:
+        return {"version_id_col": cls.version}
+
+
+def count_change(row: Base, field: str) -> None:
+    """Let the version of a row go up with the next flush, though no column of its own changes.
+
+    `field` is any column of the row that is not its key. A row that is new has its first version.
+    """
+    if inspect(row).persistent:
+        flag_modified(row, field)
+
+
+def insert_for(session: AsyncSession) -> Any:
+    """Return the INSERT of the session's database that can pass over what is there already."""
+    return {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[
+        session.get_bind().dialect.name
+    ]
+
+
+ExternalId = Annotated[str | None, mapped_column(Text())]
+"""What a row is called where it was loaded from, so that loading again finds it."""
+
 Row = TypeVar("Row", bound=Record)
 
 AGAINST_DELETION = {"read": True, "key_share": True}
@@ -205,9 +243,34 @@ async def linked(
     return fields
 
 
+ENDS: Mapping[str, Callable[[Any, Any], Any]] = {"_from": ge, "_min": ge, "_to": le, "_max": le}
+"""How the ends of a range are named: `amount_min`, `close_date_from`, `created_to`."""
+
+
 def having(wanted: Select[Row], **values: object) -> Select[Row]:
-    """Narrow a query to the rows that have these values by name; None means any."""
-    return wanted.filter_by(**{name: each for name, each in values.items() if each is not None})
+    """Narrow a query to the rows that have these values by name; None means any.
+
+    The ends of a range count as within it. `due_from` speaks of the column `due_at`.
+    """
+    kind = wanted.column_descriptions[0]["entity"]
+    given = {name: value for name, value in values.items() if value is not None}
+    return wanted.where(*(_holds(kind, name, value) for name, value in given.items()))
+
+
+def _holds(kind: Any, name: str, value: object) -> Any:
+    stem, mark, end = name.rpartition("_")
+    if hasattr(kind, name) or mark + end not in ENDS:
+        return getattr(kind, name) == value
+    column = getattr(kind, stem, None)
+    return ENDS[mark + end](getattr(kind, f"{stem}_at") if column is None else column, value)
+
+
+def containing(column: Any, text: str | None) -> list[ColumnElement[bool]]:
+    """Return the condition that a column holds a text somewhere, if one is given.
+
+    Capitals do not count; of those, SQLite knows only ASCII's.
+    """
+    return [] if text is None else [column.icontains(text, autoescape=True)]
 
 
 def assign(row: Base, values: Mapping[str, Any]) -> None:

@@ -3,19 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from models.base import assign, find, having, in_order
-from models.company import Company
+from models.base import assign, containing, count_change, find, having, in_order
+from models.company import Company, place_company
 from models.contact import Contact
-from models.contact_point import replace_points
+from models.contact_point import replace_points, same_points
 from models.installation import installation
 from models.item import Item, item_contacts
 
 Client = Contact | Company
 SomeClient = TypeVar("SomeClient", Contact, Company)
+
+ADDRESSES = frozenset({"phones", "emails"})
+"""What stands in a table of its own."""
+
+BESIDE = ADDRESSES | {"parent_id"}
+"""What has a function of its own."""
 
 MOST_TOLD = 5
 """Uses named in a message; a number stands for the rest."""
@@ -29,32 +35,58 @@ async def find_client(
     return await find(session, kind, client_id, lock=lock, options=[addresses])
 
 
-def clients_where(kind: type[SomeClient], **values: object) -> Select[SomeClient]:
-    """Return the contacts or companies outside the bin that have these values, None meaning any."""
+async def clients_where(
+    session: AsyncSession,
+    kind: type[SomeClient],
+    *,
+    q: str | None = None,
+    phone: str | None = None,
+    email: str | None = None,
+    **values: object,
+) -> Select[SomeClient]:
+    """Return the contacts or companies outside the bin that have these values, None meaning any.
+
+    `q` is looked for in names. Phone and e-mail are those of somebody, however they are written.
+    """
     addresses = selectinload(kind.contact_points)
-    return having(select(kind).where(kind.deleted_at.is_(None)).options(addresses), **values)
+    there = select(kind).where(kind.deleted_at.is_(None)).options(addresses)
+    names = {Contact: _full_name(), Company: Company.name}
+    home = await installation(session)
+    points = same_points(number=phone, address=email, region=home.phone_region)
+    reachable = [kind.contact_points.any(each) for each in points]
+    return having(there, **values).where(*containing(names[kind], q), *reachable)
+
+
+def _full_name() -> ColumnElement[str]:
+    return func.coalesce(Contact.first_name, "") + " " + func.coalesce(Contact.last_name, "")
 
 
 async def add_client(
     session: AsyncSession, kind: type[SomeClient], fields: Mapping[str, Any]
 ) -> SomeClient:
     """Store a new contact or company; `phones` and `emails` are texts as people write them."""
-    client = kind(**{name: fields[name] for name in fields if name not in {"phones", "emails"}})
+    own = {name: fields[name] for name in fields if name not in BESIDE}
+    client = kind(contact_points=[], **own)
     await change_client(session, client, fields)
     return client
 
 
 async def change_client(session: AsyncSession, client: Client, changes: Mapping[str, Any]) -> None:
     """Change a contact or company; phones and e-mails that are given replace all of their kind."""
-    fields = dict(changes)
     home = await installation(session)
-    replace_points(
-        client,
-        phones=fields.pop("phones", None),
-        emails=fields.pop("emails", None),
-        region=home.phone_region,
-    )
-    assign(client, fields)
+    new = {
+        name: changes[name]
+        for name in ADDRESSES & changes.keys()
+        if changes[name] != getattr(client, name)
+    }
+    if new:
+        replace_points(
+            client, phones=new.get("phones"), emails=new.get("emails"), region=home.phone_region
+        )
+        count_change(client, "comments")
+    assign(client, {name: changes[name] for name in changes if name not in BESIDE})
+    if isinstance(client, Company) and "parent_id" in changes:
+        await place_company(session, client, changes["parent_id"])
     session.add(client)
     await session.flush()
 
@@ -116,6 +148,12 @@ async def uses_of(session: AsyncSession, client: Client, *, besides: Sequence[Cl
             .order_by(Contact.id)
         )
         uses += [f"contact {contact_id}" for contact_id in members]
+        subsidiaries = await session.scalars(
+            select(Company.id)
+            .where(Company.parent_id == client.id, Company.deleted_at.is_(None))
+            .order_by(Company.id)
+        )
+        uses += [f"company {company_id}" for company_id in subsidiaries]
     return the_first(uses)
 
 

@@ -5,15 +5,15 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, Record
+from models.base import Base, ExternalId, Record, Versioned
 from models.company import Company
 from models.contact_point import ContactPoint, Reachable
 from models.provenance import DeletedByRun, MadeByRun
 
 
-class Contact(Reachable, Record, Base, kw_only=True):
+class Contact(Reachable, Record, Versioned, Base, kw_only=True):
     __tablename__ = "contacts"
-    __table_args__ = (Index(None, "company_id"), Record.options)
+    __table_args__ = (Index(None, "company_id"), Index(None, "last_name", "id"), Record.options)
 
     first_name: Mapped[str | None] = mapped_column(default=None)
     last_name: Mapped[str | None] = mapped_column(default=None)
@@ -24,6 +24,7 @@ class Contact(Reachable, Record, Base, kw_only=True):
     contact_points: Mapped[list[ContactPoint]] = relationship(
         default_factory=list, lazy="raise", order_by=ContactPoint.id, cascade="all, delete-orphan"
     )
+    external_id: Mapped[ExternalId] = mapped_column(default=None, index=True, unique=True)
     made_by_run_id: Mapped[MadeByRun] = mapped_column(init=False)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None)
     deleted_by_run_id: Mapped[DeletedByRun] = mapped_column(init=False)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, EnumText, Record
@@ -79,6 +79,24 @@ def email(raw: str, *, field: str = "") -> ContactPoint:
     except EmailNotValidError as error:
         raise Invalid(Problem(field, f"«{raw}» is not an e-mail address: {error}")) from error
     return ContactPoint(kind=ContactPointKind.EMAIL, raw=raw, value=address.normalized)
+
+
+def same_points(
+    *, number: str | None, address: str | None, region: str
+) -> list[ColumnElement[bool]]:
+    """Return conditions on contact points: to be this phone, this address, if they are given.
+
+    Capitals of an address do not count. Raises `Invalid` for what cannot be read as either.
+    """
+    wanted = []
+    if number is not None:
+        known = phone(number, region=region, field="/phone")
+        wanted.append(and_(ContactPoint.kind == known.kind, ContactPoint.value == known.value))
+    if address is not None:
+        known = email(address, field="/email")
+        folded = func.lower(ContactPoint.value) == (known.value or "").lower()
+        wanted.append(and_(ContactPoint.kind == known.kind, folded))
+    return wanted
 
 
 def points(

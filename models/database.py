@@ -9,6 +9,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
 from models.rule_run import untold
 
@@ -103,6 +104,10 @@ def _sqlite(url: str, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=2,
         connect_args={"isolation_level": None, "timeout": 15},
+    )
+    # The rows of one INSERT get their ids in order, so that each need not be one of its own.
+    engine.dialect.insertmanyvalues_implicit_sentinel = (
+        InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
     )
 
     @event.listens_for(engine.sync_engine, "connect")

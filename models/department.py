@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKey, Index, literal, select
+from sqlalchemy import ForeignKey, Index, Select, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, Record, assign
+from models.base import (
+    Base,
+    ExternalId,
+    Record,
+    Versioned,
+    assign,
+    containing,
+    having,
+)
 from models.errors import Invalid, Problem
 
 if TYPE_CHECKING:
@@ -18,7 +26,7 @@ DEEPEST = 50
 """Levels of departments above a person that are looked at."""
 
 
-class Department(Record, Base, kw_only=True):
+class Department(Record, Versioned, Base, kw_only=True):
     __tablename__ = "departments"
     __table_args__ = (Index(None, "parent_id"), Record.options)
 
@@ -31,6 +39,7 @@ class Department(Record, Base, kw_only=True):
     head: Mapped["User | None"] = relationship(
         default=None, lazy="raise", foreign_keys=head_id, post_update=True
     )
+    external_id: Mapped[ExternalId] = mapped_column(default=None, index=True, unique=True)
 
 
 async def departments_above(session: AsyncSession, department_id: int | None) -> list[Department]:
@@ -50,6 +59,11 @@ async def departments_above(session: AsyncSession, department_id: int | None) ->
         select(Department).join(tree, Department.id == tree.c.id).order_by(tree.c.depth)
     )
     return list(found)
+
+
+def departments_where(*, q: str | None = None, **values: object) -> Select[Department]:
+    """Return the departments that have these values, None meaning any, and `q` in their names."""
+    return having(select(Department), **values).where(*containing(Department.name, q))
 
 
 async def place_under(

@@ -17,6 +17,11 @@ class CrmError(Exception):
         self.message = message
         self.field = field
 
+    @property
+    def reason(self) -> str:
+        """The message without the fields it speaks of."""
+        return self.message
+
 
 class NotFound(CrmError):
     """What the request names is not there (or is in the recycle bin)."""
@@ -47,6 +52,10 @@ class Invalid(CrmError):
             field=problems[0].field,
         )
         self.problems = problems
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(problem.reason for problem in self.problems)
 
 
 class InvalidRule(Invalid):

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, EnumText, Record
+from models.base import (
+    Base,
+    EnumText,
+    Record,
+    Versioned,
+    containing,
+    having,
+    insert_for,
+)
 from models.client import SomeClient
 from models.company import Company
 from models.contact import Contact
@@ -25,9 +31,6 @@ from models.rule_run import RuleRun
 from models.stage_entry import Cause
 from models.user import User
 
-INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-"""By database, the statement that can pass over what is there already."""
-
 
 class ExclusionKind(StrEnum):
     PHONE = "phone"
@@ -35,13 +38,14 @@ class ExclusionKind(StrEnum):
     DOMAIN = "domain"
 
 
-class Exclusion(Record, Base, kw_only=True):
+class Exclusion(Record, Versioned, Base, kw_only=True):
     """`value` is what incoming calls and mails are compared with: E.164, or case-folded."""
 
     __tablename__ = "exclusions"
     __table_args__ = (
         UniqueConstraint("kind", "value"),
         Index(None, "made_by_run_id"),
+        Index(None, "value", "id"),
         Record.options,
     )
 
@@ -85,10 +89,9 @@ async def add_exclusion(
     return exclusion
 
 
-def exclusions_where(kind: ExclusionKind | None = None) -> Select[Exclusion]:
-    """Return the list, of one kind or all."""
-    wanted = select(Exclusion)
-    return wanted if kind is None else wanted.where(Exclusion.kind == kind)
+def exclusions_where(*, q: str | None = None, **values: object) -> Select[Exclusion]:
+    """Return the list, or what has these values, None meaning any, and holds `q` somewhere."""
+    return having(select(Exclusion), **values).where(*containing(Exclusion.value, q))
 
 
 async def exclude(
@@ -103,7 +106,7 @@ async def exclude(
         return []
     rows = [{"kind": kind, "value": value, "comment": comment} for kind, value in sorted(wanted)]
     new = await session.scalars(
-        INSERTS[session.get_bind().dialect.name](Exclusion)
+        insert_for(session)(Exclusion)
         .values(rows)
         .on_conflict_do_nothing(index_elements=["kind", "value"])
         .returning(Exclusion)

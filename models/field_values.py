@@ -9,18 +9,27 @@ from sqlalchemy.orm.attributes import instance_state
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import Reachable
-from models.fields import fields_of
+from models.custom_fields import user_ids, users_in
+from models.custom_values import meaning
+from models.fields import CUSTOM_USER_FIELDS, Catalogue
 from models.item import Item, Lead, load_whole
 from models.user import User
 
 
 async def field_values(
-    session: AsyncSession, item: Item, *, url: str, currency: str, wanted: str = ""
+    session: AsyncSession,
+    item: Item,
+    catalogue: Catalogue,
+    *,
+    url: str,
+    currency: str,
+    wanted: str = "",
 ) -> Mapping[str, object]:
     """Return the value of every field by its full path, None where it is empty.
 
     `wanted` is any text that mentions the names of all fields that matter, a rule as JSON for
-    example: phones, addresses and products are read only where their names occur in it.
+    example: phones, addresses, products and the users of custom fields are read only where their
+    names occur in it. A custom value that is not of the kind of its field is there as it is kept.
     """
     await load_whole(
         session,
@@ -28,8 +37,9 @@ async def field_values(
         reachable="phone" in wanted or "email" in wanted,
         products="products" in wanted,
     )
-    values: dict[str, object] = dict.fromkeys(fields_of(item.type))
-    own = _of_item(item, url=url, currency=currency)
+    values: dict[str, object] = dict.fromkeys(catalogue.fields)
+    custom = await _custom(session, item, catalogue, wanted)
+    own = _of_item(item, url=url, currency=currency) | custom
     for prefix, fields in (
         ("item", own),
         (str(item.type), own),
@@ -60,7 +70,6 @@ def _of_item(item: Item, *, url: str, currency: str) -> dict[str, object]:
             {"name": row.name, "price": row.price, "quantity": row.quantity, "total": row.total}
             for row in _loaded(item, "product_rows")
         ],
-        **{f"custom.{name}": value for name, value in item.custom.items()},
     }
     if isinstance(item, Lead):
         fields |= {
@@ -71,6 +80,27 @@ def _of_item(item: Item, *, url: str, currency: str) -> dict[str, object]:
             **_reached(item),
         }
     return fields
+
+
+async def _custom(
+    session: AsyncSession, item: Item, catalogue: Catalogue, wanted: str
+) -> dict[str, object]:
+    """Return custom values by their paths within the item, with what is told of users."""
+    fields = {
+        name: field
+        for name in item.custom
+        if (field := catalogue.find(f"item.custom.{name}")) is not None
+    }
+    values: dict[str, object] = {
+        f"custom.{name}": meaning(fields[name].kind, kept) if name in fields else kept
+        for name, kept in item.custom.items()
+    }
+    users = {name: each for name, each in user_ids(fields, item.custom).items() if name in wanted}
+    people = await users_in(session, users.values())
+    for name, user_id in users.items():
+        told = _of_user(people.get(user_id))
+        values |= {f"custom.{name}.{each.path}": told.get(each.path) for each in CUSTOM_USER_FIELDS}
+    return values
 
 
 def _of_client(client: Contact | Company | None) -> dict[str, object]:

@@ -1,12 +1,12 @@
 """The field catalogue: what conditions and texts may ask of an item and of the people around it."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
+from typing import Self
 
 from models.item_type import ItemType
 
@@ -20,17 +20,24 @@ class FieldKind(StrEnum):
     DATE = "date"
     DATETIME = "datetime"
     BOOLEAN = "boolean"
+    USER = "user"
     LIST = "list"
+    MULTI = "multi"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field under its full path; a list has columns, whose paths begin at the row."""
+    """One field under its full path; rows have columns, whose paths begin at the row.
+
+    `choices` are those of a list or multi.
+    """
 
     path: str
     title: str
     kind: FieldKind
     columns: tuple["Field", ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 PRODUCT_COLUMNS = (
@@ -53,7 +60,7 @@ ITEM_FIELDS = (
     Field("source", "Source", FieldKind.TEXT),
     Field("comments", "Comments", FieldKind.TEXT),
     Field("created_at", "Created at", FieldKind.DATETIME),
-    Field("products", "Products", FieldKind.LIST, PRODUCT_COLUMNS),
+    Field("products", "Products", FieldKind.ROWS, PRODUCT_COLUMNS),
 )
 
 LEAD_FIELDS = (
@@ -80,6 +87,9 @@ CONTACT_FIELDS = (
     Field("position", "Position", FieldKind.TEXT),
 )
 
+CUSTOM_USER_FIELDS = tuple(field for field in USER_FIELDS if field.path != "id")
+"""What is told of the user in a custom field, whose own value is the id."""
+
 PEOPLE = {
     "contact": ("Contact", CONTACT_FIELDS),
     "company": ("Company", COMPANY_FIELDS),
@@ -87,44 +97,55 @@ PEOPLE = {
     "creator": ("Creator", USER_FIELDS),
 }
 
-CUSTOM = re.compile(r"(\w+)\.custom\.(\w+)")
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every field that items of one type offer, by full path (`deal.title`).
+
+    The fields of the item itself are there twice: under its type and under `item`. Custom fields
+    are among them (`deal.custom.contract_no`); one that is a user has what is told of users too
+    (`deal.custom.manager.name`).
+    """
+
+    item_type: ItemType
+    fields: Mapping[str, Field]
+
+    @classmethod
+    def of(cls, item_type: ItemType, custom: Iterable[Field] = ()) -> Self:
+        """Return the fields of the product itself and these custom ones, whose paths are names."""
+        defined = {
+            path: replace(field, path=path)
+            for each in custom
+            for field in (each, *_of_person(each))
+            for path in (f"{root}.custom.{field.path}" for root in (item_type.value, "item"))
+        }
+        return cls(item_type, MappingProxyType({**_own_fields(item_type), **defined}))
+
+    def find(self, path: str) -> Field | None:
+        """Return the field of that full path, or None if items of this type have none such."""
+        return self.fields.get(path)
+
+    def nearest(self, path: str) -> str | None:
+        """Return the real path that is most like this one, or None if none is alike."""
+        return next(iter(get_close_matches(path, self.fields, n=1)), None)
+
+    def unknown(self, path: str) -> str:
+        """Say that there is no such field, and which was perhaps meant."""
+        meant = self.nearest(path)
+        return f"unknown field {path}" + (f", did you mean {meant}?" if meant else "")
+
+
+def _of_person(custom: Field) -> Iterator[Field]:
+    """Yield what a custom field tells of the user that it holds."""
+    if custom.kind is FieldKind.USER:
+        for field in CUSTOM_USER_FIELDS:
+            title = f"{custom.title}: {field.title}"
+            yield Field(f"{custom.path}.{field.path}", title, field.kind)
 
 
 @cache
-def fields_of(item_type: ItemType) -> Mapping[str, Field]:
-    """Return every field that an item of this type offers, by full path (`deal.title`).
-
-    The fields of the item itself are there twice: under its type and under `item`.
-    """
+def _own_fields(item_type: ItemType) -> Mapping[str, Field]:
     return MappingProxyType({field.path: field for field in _catalogue(item_type)})
-
-
-def find_field(item_type: ItemType, path: str) -> Field | None:
-    """Return the field of that full path, or None if items of this type have none such.
-
-    Any identifier names a custom field, a text (`deal.custom.contract_no`).
-    """
-    if custom := CUSTOM.fullmatch(path):
-        root, name = custom.groups()
-        known = root in {"item", item_type} and name.isidentifier()
-        return Field(path, name, FieldKind.TEXT) if known else None
-    return fields_of(item_type).get(path)
-
-
-def find_field_of_any(path: str) -> Field | None:
-    """Return the field of that full path of whatever item type has it, else None."""
-    return next(filter(None, (find_field(item_type, path) for item_type in ItemType)), None)
-
-
-def nearest(item_type: ItemType, path: str) -> str | None:
-    """Return the real path that is most like this one, or None if none is alike."""
-    return next(iter(get_close_matches(path, fields_of(item_type), n=1)), None)
-
-
-def unknown_field(item_type: ItemType, path: str) -> str:
-    """Say that there is no such field, and which was perhaps meant."""
-    meant = nearest(item_type, path)
-    return f"unknown field {path}" + (f", did you mean {meant}?" if meant else "")
 
 
 def _catalogue(item_type: ItemType) -> Iterator[Field]:

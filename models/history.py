@@ -2,14 +2,16 @@
 
 from enum import StrEnum
 
-from sqlalchemy import Index, Select, select
+from sqlalchemy import Index, Select, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, EnumText, Record
+from models.access import within_reach
+from models.base import Base, EnumText, Record, having
 from models.company import Company
 from models.contact import Contact
 from models.item import Item
 from models.item_type import ItemType
+from models.user import User
 
 
 class HistoryKind(StrEnum):
@@ -38,6 +40,10 @@ class HistoryEntry(Record, Base, kw_only=True):
     __table_args__ = (
         Index(None, "item_id", "id"),
         Index(None, "kind", "responsible_id", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "author_id", "id"),
+        Index(None, "rule_id", "id"),
+        Index(None, "run_id", "id"),
         Record.options,
     )
 
@@ -80,7 +86,12 @@ def about_client(client: Contact | Company, kind: HistoryKind, text: str) -> His
     )
 
 
-def history_of(item_id: int, kind: HistoryKind | None = None) -> Select[HistoryEntry]:
-    """Return the lines in the history of an item, of one kind or all."""
-    wanted = select(HistoryEntry).where(HistoryEntry.item_id == item_id)
-    return wanted if kind is None else wanted.where(HistoryEntry.kind == kind)
+def history_where(**values: object) -> Select[HistoryEntry]:
+    """Return the lines that have these values, None meaning any."""
+    return having(select(HistoryEntry), **values)
+
+
+def history_for(by: User, **values: object) -> Select[HistoryEntry]:
+    """Return the lines with these values that tell of no item, or of one in somebody's reach."""
+    reached = select(Item.id).where(Item.id == HistoryEntry.item_id, within_reach(by))
+    return history_where(**values).where(or_(HistoryEntry.item_id.is_(None), reached.exists()))

@@ -10,12 +10,12 @@ from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import Base, Versioned
 
 THE_ONE = 1
 
 
-class Installation(Base, kw_only=True):
+class Installation(Versioned, Base, kw_only=True):
     """`database_id` tells this database from every other that Temporal may have heard of.
 
     It is new in a new database and must be renewed when a backup is restored.
@@ -69,6 +69,8 @@ LocaleName = Annotated[str, Field(max_length=64), AfterValidator(check_locale)]
 RegionCode = Annotated[str, Field(max_length=64), AfterValidator(check_region)]
 
 
-async def installation(session: AsyncSession) -> Installation:
+async def installation(session: AsyncSession, *, lock: bool = False) -> Installation:
     """Return the one row; a migrated database has it."""
-    return await session.get_one(Installation, THE_ONE)
+    return await session.get_one(
+        Installation, THE_ONE, with_for_update=lock or None, populate_existing=lock
+    )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 from sqlalchemy.sql.base import ExecutableOption
 
-from models.base import Base, EnumText, Id, Record
+from models.base import Base, EnumText, ExternalId, Id, Record
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import ContactPoint, Reachable
@@ -45,6 +45,11 @@ class Item(Record, Base, kw_only=True):
         Index(None, "company_id"),
         Index(None, "source_item_id"),
         Index(None, "deleted_by_run_id"),
+        Index(None, "type", "external_id", unique=True),
+        *(
+            Index(None, "type", column, "id")
+            for column in ("amount", "begin_date", "close_date", "created_at", "title")
+        ),
         Index("ix_items_bin", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Record.options,
     )
@@ -85,6 +90,7 @@ class Item(Record, Base, kw_only=True):
     source_item: Mapped["Item | None"] = relationship(
         default=None, lazy="raise", remote_side="Item.id", foreign_keys=source_item_id
     )
+    external_id: Mapped[ExternalId] = mapped_column(default=None)
     made_by_run_id: Mapped[MadeByRun] = mapped_column(init=False)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
     deleted_by_run_id: Mapped[DeletedByRun] = mapped_column(init=False)

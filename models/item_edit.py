@@ -2,28 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import attributes, selectinload
+from sqlalchemy.orm import selectinload
 from sqlalchemy.sql.base import ExecutableOption
 
-from models.base import assign, having, in_order, linked
+from models.access import within_reach
+from models.base import assign, containing, count_change, having, in_order, linked
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import replace_points
+from models.custom_fields import custom_changes, with_custom
 from models.errors import Invalid, Problem
 from models.history import HistoryKind, about_item
 from models.installation import installation
 from models.item import Deal, Item, Lead, find_item, item_contacts
+from models.item_move import may_run
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage, first_stage
+from models.product import priced
 from models.product_row import ProductRow
-from models.stage_entry import Cause, StageEntry, create_item, enter_stage, present_entry, sign
+from models.retiming import retime
+from models.stage_entry import Automation, Cause, create_item, sign
+from models.timing import moment_of
 from models.user import User
 
-MOST_CUSTOM_FIELDS = 100
 LONGEST_TOLD = 80
 """Characters of a value in the sentence of a history entry; the entry itself keeps all."""
 
@@ -33,33 +39,23 @@ COLLECTIONS = ADDRESSES | {"product_rows", "further_contact_ids"}
 """Fields that stand in tables of their own."""
 
 
-@dataclass(frozen=True)
-class Move:
-    """What came of moving an item: the present entry, new if anything changed."""
-
-    item: Item
-    entry: StageEntry
-    changed: bool
-
-
-async def move_item(session: AsyncSession, item_id: int, stage_id: int, by: User) -> Move:
-    """Let a person move an item to a stage of its pipeline."""
-    item = await find_item(session, item_id, lock=True)
-    stage = await find_stage(session, stage_id)
-    entered = await enter_stage(session, item, stage, Cause.person(by))
-    if entered is None:
-        return Move(item, await present_entry(session, item), changed=False)
-    return Move(item, entered, changed=True)
-
-
 def items_where(
-    kind: type[Item], *, contact_id: int | None = None, **ids: int | None
+    kind: type[Item],
+    by: User,
+    *,
+    contact_id: int | None = None,
+    q: str | None = None,
+    custom: Sequence[ColumnElement[bool]] = (),
+    **values: object,
 ) -> Select[Item]:
-    """Return the items outside the bin that have these ids, None meaning any.
+    """Return the items outside the bin, within somebody's reach, with these values; None means any.
 
-    A contact counts also where it is not the primary one.
+    A contact counts also where it is not the primary one, and `q` is looked for in titles. All
+    conditions on custom fields hold.
     """
-    wanted = having(select(kind).where(kind.deleted_at.is_(None)).options(*whole(kind)), **ids)
+    there = select(kind).where(kind.deleted_at.is_(None), within_reach(by))
+    wanted = having(there.options(*whole(kind)), **values).where(*custom)
+    wanted = wanted.where(*containing(kind.title, q))
     if contact_id is not None:
         further = select(item_contacts.c.item_id).where(item_contacts.c.contact_id == contact_id)
         wanted = wanted.where(or_(kind.contact_id == contact_id, kind.id.in_(further)))
@@ -83,25 +79,37 @@ async def find_whole(
     return item
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """Where a new item begins: in that stage, or the first of the pipeline, or of the first."""
+
+    pipeline_id: int | None = None
+    stage_id: int | None = None
+    automation: Automation = Automation.RUN
+
+
+ANYWHERE = Beginning()
+
+
 async def add_item(
     session: AsyncSession,
     kind: type[Item],
     sent: Mapping[str, Any],
     by: User,
-    *,
-    pipeline_id: int | None = None,
-    stage_id: int | None = None,
+    beginning: Beginning = ANYWHERE,
 ) -> Item:
-    """Create an item with the fields sent, in a stage or in the first; rules start.
+    """Create an item with the fields sent, in a stage or in the first; rules start, if wanted.
 
     Whoever creates it is responsible unless somebody else is named, or nobody (None).
     """
-    stage = await _initial_stage(session, kind, pipeline_id, stage_id)
+    stage = await _initial_stage(session, kind, beginning.pipeline_id, beginning.stage_id)
     own = "contact_points" if issubclass(kind, Lead) else "product_rows"
     empty: dict[str, Any] = {"custom": {}, "further_contacts": [], own: []}
     item = kind(title=sent["title"], creator=by, responsible=by, **empty)
-    await _assign(session, item, {name: _normal(item, name, sent[name]) for name in sent})
-    await create_item(session, item, stage, Cause.person(by))
+    await _assign(session, item, await _normal(session, item, sent))
+    await create_item(
+        session, item, stage, Cause.person(by), automation=may_run(by, beginning.automation)
+    )
     return item
 
 
@@ -127,38 +135,57 @@ async def edit_item(
 ) -> None:
     """Give a locked item, loaded whole, the fields sent; history tells those that really changed.
 
-    Of custom fields, those sent are set and None removes one; the others stay.
+    Of custom fields, those sent are set and None removes one; the others stay. Runs that wait
+    around a date of the item follow it.
     """
-    new = {name: _normal(item, name, value) for name, value in sent.items()}
+    new = await _normal(session, item, sent)
     old = {name: _present(item, name) for name in new}
     changed = [name for name in new if _differs(old[name], new[name])]
     await _assign(session, item, {name: new[name] for name in changed})
     if COLLECTIONS.intersection(changed):
         # Rows of other tables count as a change of the item too: its version goes up.
-        attributes.flag_modified(item, "title")
+        count_change(item, "title")
     await session.flush()
     for name in changed:
         await _remember(session, item, name, old[name], new[name], cause)
+    if dates := [each for name in changed for each in _dates(name, old[name], new[name])]:
+        await retime(session, item, dates, cause)
 
 
-def _normal(item: Item, name: str, value: Any) -> Any:
-    match name:
-        case "further_contact_ids":
-            return in_order(value)
-        case "custom":
-            merged = {**item.custom, **value}
-            kept = {key: each for key, each in merged.items() if each is not None}
-            if len(kept) > MOST_CUSTOM_FIELDS:
-                reason = f"An item has at most {MOST_CUSTOM_FIELDS} custom fields."
-                raise Invalid(Problem("/custom", reason))
-            return kept
-    return value
+def _dates(name: str, old: Any, new: Any) -> list[str]:
+    """Return the fields that held a date, or do now: the name itself, or custom fields."""
+    if name != "custom":
+        return [name] if isinstance(old, date) or isinstance(new, date) else []
+    return [
+        f"custom.{key}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+        and (moment_of(old.get(key), "UTC") or moment_of(new.get(key), "UTC"))
+    ]
+
+
+async def _normal(session: AsyncSession, item: Item, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields sent as the item will hold them, or raise `Invalid`."""
+    new = dict(sent)
+    if "further_contact_ids" in new:
+        new["further_contact_ids"] = in_order(new["further_contact_ids"])
+    if "product_rows" in new:
+        sold = [row.product_id for row in item.product_rows]
+        new["product_rows"] = await priced(session, new["product_rows"], sold)
+    if "custom" in new:
+        new["custom"] = await with_custom(session, item, new["custom"])
+    return new
 
 
 def _present(item: Item, name: str) -> Any:
     if name == "product_rows":
         return [
-            {"name": row.name, "price": row.price, "quantity": row.quantity}
+            {
+                "name": row.name,
+                "price": row.price,
+                "quantity": row.quantity,
+                "product_id": row.product_id,
+            }
             for row in item.product_rows
         ]
     return getattr(item, name)
@@ -181,7 +208,7 @@ async def _assign(session: AsyncSession, item: Item, sent: Mapping[str, Any]) ->
     if "further_contact_ids" in fields:
         fields["further_contacts"] = [contacts[each] for each in fields.pop("further_contact_ids")]
     if "product_rows" in fields:
-        fields["product_rows"] = [ProductRow(**row) for row in fields["product_rows"]]
+        fields["product_rows"] = [ProductRow.of(**row) for row in fields["product_rows"]]
     if isinstance(item, Lead) and ADDRESSES & fields.keys():
         home = await installation(session)
         addresses = {name: fields.pop(name, None) for name in ADDRESSES}
@@ -214,20 +241,34 @@ async def _lock_contacts(session: AsyncSession, sent: Mapping[str, Any]) -> dict
     return found
 
 
+class _Told(NamedTuple):
+    """A change as history tells it, beside the name of the field what people call it."""
+
+    field: str
+    title: str
+    old: str | None
+    new: str | None
+    kind: HistoryKind = HistoryKind.CHANGED
+
+
 async def _remember(
     session: AsyncSession, item: Item, name: str, old: Any, new: Any, cause: Cause
 ) -> None:
-    if name == "responsible_id":
-        old, new = await _called(session, old), await _called(session, new)
-        _write(session, item, HistoryKind.RESPONSIBLE_CHANGED, "responsible", (old, new), cause)
-    elif name == "custom":
-        for key in sorted(old.keys() | new.keys()):
-            if _differs({key: old.get(key)}, {key: new.get(key)}):
-                pair = (_said(old.get(key)), _said(new.get(key)))
-                _write(session, item, HistoryKind.CHANGED, f"custom.{key}", pair, cause)
+    if name == "custom":
+        changes = [
+            _Told(f"custom.{each.name}", each.title, _said(each.old), _said(each.new))
+            for each in await custom_changes(session, item.type, old, new)
+        ]
+    elif name == "responsible_id":
+        people = await _called(session, old), await _called(session, new)
+        kind = HistoryKind.RESPONSIBLE_CHANGED
+        changes = [_Told("responsible", "Responsible", *people, kind)]
     else:
         field = name.removesuffix("_id").replace("_ids", "s")
-        _write(session, item, HistoryKind.CHANGED, field, (_said(old), _said(new)), cause)
+        title = field.replace("_", " ").capitalize()
+        changes = [_Told(field, title, _said(old), _said(new))]
+    for told in changes:
+        _write(session, item, told, cause)
 
 
 async def _called(session: AsyncSession, user_id: int | None) -> str | None:
@@ -235,18 +276,10 @@ async def _called(session: AsyncSession, user_id: int | None) -> str | None:
     return None if user is None else user.name
 
 
-def _write(
-    session: AsyncSession,
-    item: Item,
-    kind: HistoryKind,
-    field: str,
-    values: tuple[str | None, str | None],
-    cause: Cause,
-) -> None:
-    told = " → ".join(_short(value) for value in values)
-    line = about_item(item, kind, f"{field.replace('_', ' ').capitalize()}: {told}")
-    line.field = field
-    line.old, line.new = values
+def _write(session: AsyncSession, item: Item, told: _Told, cause: Cause) -> None:
+    values = f"{_short(told.old)} → {_short(told.new)}"
+    line = about_item(item, told.kind, f"{told.title}: {values}")
+    line.field, line.old, line.new = told.field, told.old, told.new
     sign(line, cause)
     session.add(line)
 

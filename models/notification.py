@@ -27,9 +27,12 @@ class Notification(Record, Base, kw_only=True):
     read_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
 
-def notifications_of(recipient_id: int) -> Select[Notification]:
-    """Return what somebody has been told."""
-    return select(Notification).where(Notification.recipient_id == recipient_id)
+def notifications_of(recipient_id: int, *, unread: bool | None = None) -> Select[Notification]:
+    """Return what somebody has been told and has read, or not; None means both."""
+    wanted = select(Notification).where(Notification.recipient_id == recipient_id)
+    if unread is None:
+        return wanted
+    return wanted.where(Notification.read_at.is_(None) == unread)
 
 
 def mark_read(notification: Notification, by: User) -> None:

@@ -5,16 +5,26 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, select, tuple_
+from sqlalchemy import ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
-from models.base import AGAINST_DELETION, Base, EnumText, Record, assign, find, find_named, having
+from models.base import (
+    AGAINST_DELETION,
+    Base,
+    EnumText,
+    Record,
+    Versioned,
+    assign,
+    containing,
+    count_change,
+    find,
+    find_named,
+    having,
+)
 from models.errors import Conflict, NotFound
 from models.item_type import ItemType
-
-StageKey = tuple[int, int, int]
-"""Where a stage stands among all: pipeline, position, id."""
+from models.keyset import Order
 
 
 class StageKind(StrEnum):
@@ -25,7 +35,7 @@ class StageKind(StrEnum):
     LOST = "lost"
 
 
-class Pipeline(Record, Base, kw_only=True):
+class Pipeline(Record, Versioned, Base, kw_only=True):
     """The first pipeline of an item type (by id) is the one that new items enter by default."""
 
     __tablename__ = "pipelines"
@@ -42,7 +52,7 @@ class Pipeline(Record, Base, kw_only=True):
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
 
-class Stage(Record, Base, kw_only=True):
+class Stage(Record, Versioned, Base, kw_only=True):
     """Stages stand in order of position, then id. Only `add_stage` and `change_stage` place one."""
 
     __tablename__ = "stages"
@@ -56,9 +66,12 @@ class Stage(Record, Base, kw_only=True):
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
 
-def pipelines_where(**values: object) -> Select[Pipeline]:
-    """Return the pipelines that have these values, None meaning any, with their stages."""
-    there = select(Pipeline).where(Pipeline.deleted_at.is_(None))
+def pipelines_where(*, q: str | None = None, **values: object) -> Select[Pipeline]:
+    """Return the pipelines that have these values, None meaning any, with their stages.
+
+    `q` is looked for in their names.
+    """
+    there = select(Pipeline).where(Pipeline.deleted_at.is_(None), *containing(Pipeline.name, q))
     return having(there.options(selectinload(Pipeline.stages)), **values)
 
 
@@ -86,16 +99,14 @@ async def add_pipeline(
     return pipeline
 
 
-def stages_where(*, after: StageKey | None = None, **values: object) -> Select[Stage]:
-    """Return the stages that have these values, None meaning any, in order, after a place."""
-    order = Stage.pipeline_id, Stage.position, Stage.id
-    there = select(Stage).where(Stage.deleted_at.is_(None)).order_by(*order)
-    following = there if after is None else there.where(tuple_(*order) > tuple_(*after))
-    return having(following, **values)
+IN_ORDER = Order((Stage.pipeline_id, Stage.position, Stage.id))
+"""Pipeline by pipeline."""
 
 
-def stage_key(stage: Stage) -> StageKey:
-    return stage.pipeline_id, stage.position, stage.id
+def stages_where(*, q: str | None = None, **values: object) -> Select[Stage]:
+    """Return the stages that have these values, None meaning any, and `q` in their names."""
+    there = select(Stage).where(Stage.deleted_at.is_(None), *containing(Stage.name, q))
+    return having(there, **values)
 
 
 async def add_stage(
@@ -109,19 +120,31 @@ async def add_stage(
     stage = Stage(pipeline=pipeline, **fields)
     session.add(stage)
     _place(stage, pipeline, len(pipeline.stages) if position is None else position)
+    count_change(pipeline, "name")
     await session.flush()
     return stage
 
 
-async def change_stage(
-    session: AsyncSession, stage_id: int, *, position: int | None = None, **changes: Any
-) -> Stage:
-    """Change a stage or its place in the pipeline, counted from 0."""
+async def lock_stage(session: AsyncSession, stage_id: int) -> Stage:
+    """Return a stage as it is now, or raise `NotFound`; its pipeline is locked, so nobody moves it.
+
+    Whoever changes a stage holds this lock.
+    """
     stage = await find_stage(session, stage_id)
-    pipeline = await find_pipeline(session, stage.pipeline_id, lock=True)
+    await find_pipeline(session, stage.pipeline_id, lock=True)
+    return stage
+
+
+async def change_stage(
+    session: AsyncSession, stage: Stage, *, position: int | None = None, **changes: Any
+) -> Stage:
+    """Change a locked stage or its place in the pipeline, counted from 0."""
+    pipeline = await find_pipeline(session, stage.pipeline_id)
     assign(stage, changes)
     if position is not None:
         _place(stage, pipeline, position)
+    if any(session.is_modified(each) for each in pipeline.stages):
+        count_change(pipeline, "name")
     await session.flush()
     return stage
 

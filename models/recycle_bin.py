@@ -4,6 +4,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
+from models.access import within_reach
+from models.base import having
 from models.company import Company
 from models.contact import Contact
 from models.errors import Conflict
@@ -11,11 +13,12 @@ from models.history import HistoryKind, about_client, about_item
 from models.item import Item
 from models.pipeline import Pipeline, Stage, find_stage
 from models.stage_entry import Cause, enter_stage, leave_stage, sign
+from models.user import User
 
 
 async def delete_item(session: AsyncSession, item: Item, cause: Cause) -> None:
     """Put a locked item into the bin; whatever its rules had still to do is dropped."""
-    await leave_stage(session, item, cause, "the item was deleted", for_good=True)
+    await leave_stage(session, item, cause, "the item was deleted")
     item.deleted_at = clock.now()
     item.deleted_by_run_id = cause.run_id
     line = about_item(item, HistoryKind.DELETED, f"Deleted {item.called}.")
@@ -83,6 +86,7 @@ def _called(client: Contact | Company) -> str:
     return f"{type(client).__name__.lower()} {client.id}"
 
 
-def deleted_items() -> Select[Item]:
-    """Return the items in the bin."""
-    return select(Item).where(Item.deleted_at.is_not(None))
+def deleted_items(by: User, **values: object) -> Select[Item]:
+    """Return the items in the bin within somebody's reach that have these values, None any."""
+    there = select(Item).where(Item.deleted_at.is_not(None), within_reach(by))
+    return having(there, **values)

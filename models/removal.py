@@ -45,6 +45,13 @@ async def remove_stage(session: AsyncSession, stage: Stage) -> None:
     """Delete a locked stage, and its rules, where no item stands and no rule run waits."""
     await _must_be_idle(session, f"Stage {stage.id} «{stage.name}»", [stage.id])
     await _delete_stages(session, [stage.id])
+    # What is shown of a pipeline are its stages too: its version goes up.
+    await session.execute(
+        update(Pipeline)
+        .where(Pipeline.id == stage.pipeline_id)
+        .values(version=Pipeline.version + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def remove_pipeline(session: AsyncSession, pipeline: Pipeline) -> None:

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select
+from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
-from models.base import Base, Record
+from models.base import Base, Record, having
 from models.errors import NotFound
+from models.keyset import Order
 from models.pipeline import Stage
 from models.user import User
 
@@ -17,7 +18,8 @@ class Rule(Record, Base, kw_only=True):
     """A place on a stage; what it says stands in its present version.
 
     Rules due at the same moment run in order of position, then id. A rule switched off holds its
-    waiting runs. Rules are never deleted from the table: their runs are kept for ever.
+    waiting runs. `changes` counts those of place, switch and text. Rules are never deleted from
+    the table: their runs are kept for ever.
     """
 
     __tablename__ = "rules"
@@ -33,7 +35,10 @@ class Rule(Record, Base, kw_only=True):
     version: Mapped["RuleVersion | None"] = relationship(
         default=None, lazy="raise", foreign_keys=version_id, post_update=True
     )
+    changes: Mapped[int] = mapped_column(init=False)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+
+    __mapper_args__ = {"version_id_col": changes}
 
 
 class RuleVersion(Record, Base, kw_only=True):
@@ -64,15 +69,17 @@ async def rules_of(
     session: AsyncSession, stage_id: int, *, enabled_only: bool = False
 ) -> list[Rule]:
     """Return the rules of a stage with their present versions, top-down."""
-    wanted = (
-        select(Rule)
-        .where(Rule.stage_id == stage_id, Rule.deleted_at.is_(None))
-        .options(joinedload(Rule.version))
-        .order_by(Rule.position, Rule.id)
-    )
-    if enabled_only:
-        wanted = wanted.where(Rule.enabled)
-    return list(await session.scalars(wanted))
+    wanted = rules_where(stage_id=stage_id, enabled=enabled_only or None)
+    return list(await session.scalars(wanted.order_by(*TOP_DOWN.by())))
+
+
+TOP_DOWN = Order((Rule.position, Rule.id))
+
+
+def rules_where(**values: object) -> Select[Rule]:
+    """Return the rules that have these values, None meaning any, with their present versions."""
+    there = select(Rule).where(Rule.deleted_at.is_(None)).options(joinedload(Rule.version))
+    return having(there, **values)
 
 
 async def find_rule(session: AsyncSession, rule_id: int, *, lock: bool = False) -> Rule:

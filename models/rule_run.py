@@ -25,13 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models import clock
-from models.base import Base, EnumText, Record
+from models.base import Base, EnumText, Record, in_order
 from models.errors import Conflict, Invalid, Problem
 from models.history import HistoryKind, about_item
 from models.installation import installation
 from models.item import Item
 from models.rule import Rule, RuleVersion
-from models.timing import Timing
+from models.timing import AroundDate, Due, Timing
 from models.user import User
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class Hold(StrEnum):
 
 
 class RuleRun(Record, Base, kw_only=True):
-    """`due_at` is None while it waits for the run above it.
+    """`due_at` is None while it waits for the run above it, or for its date to be filled in.
 
+    `result` is what the action leaves for the texts of rules below it (`results.create_task.id`).
     `outcome` is the sentence people read, `comparisons` what its conditions compared with what,
     `attempts` and `fault` tell of errors of ours. `keep`: it survives leaving the stage.
     """
@@ -80,6 +81,9 @@ class RuleRun(Record, Base, kw_only=True):
     __table_args__ = (
         UniqueConstraint("stage_entry_id", "rule_id"),
         Index(None, "item_id", "rule_id"),
+        Index(None, "rule_id", "id"),
+        Index(None, "state", "id"),
+        Index(None, "due_at", "id"),
         Index(
             "ix_rule_runs_open_of_rule",
             "rule_id",
@@ -117,6 +121,7 @@ class RuleRun(Record, Base, kw_only=True):
     fault: Mapped[str | None] = mapped_column(default=None, init=False)
     outcome: Mapped[str | None] = mapped_column(default=None, init=False)
     comparisons: Mapped[list[Any] | None] = mapped_column(default=None, init=False)
+    result: Mapped[dict[str, Any] | None] = mapped_column(default=None, init=False)
     finished_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
     @property
@@ -135,6 +140,12 @@ class RuleRun(Record, Base, kw_only=True):
         return below if below is not None and below.version.after_previous else None
 
     @property
+    def around(self) -> AroundDate | None:
+        """The timing of its rule, if that is around a date of the item."""
+        timing = TIMING.validate_python(self.version.timing)
+        return timing if isinstance(timing, AroundDate) else None
+
+    @property
     def waits_for(self) -> str | None:
         """What an open run waits for, in words; None once it has ended."""
         above = self.predecessor
@@ -145,12 +156,13 @@ class RuleRun(Record, Base, kw_only=True):
                 return "the delivery"
             case RunState.RETRYING:
                 return "another try after a fault"
-            case RunState.WAITING if self.due_at is None and above is not None:
+            case RunState.WAITING if self.due_at is None and above is not None and above.is_open:
                 held_up = above.held_up_by
                 because = f"; run {held_up.id} is held: {held_up.held_because}" if held_up else ""
                 return f"the end of «{above.version.title}» (run {above.id}){because}"
             case RunState.WAITING:
-                return "its time"
+                empty = self.around if self.due_at is None else None
+                return f"{empty.name} to be filled in" if empty else "its time"
         return None
 
     @property
@@ -167,9 +179,18 @@ class RuleRun(Record, Base, kw_only=True):
         return runs[place] if 0 <= place < len(runs) else None
 
 
-def next_due(run: RuleRun, anchor: datetime, zone: str) -> datetime:
+def next_due(run: RuleRun, anchor: datetime, zone: str) -> Due:
     """Return when the run is due if its rule starts counting at the anchor."""
-    return TIMING.validate_python(run.version.timing).due_at(anchor, zone)
+    timing = TIMING.validate_python(run.version.timing)
+    if isinstance(timing, AroundDate):
+        return timing.due(_own_field(run.item, timing.name), anchor, zone)
+    return Due(timing.due_at(anchor, zone))
+
+
+def _own_field(item: Item, name: str) -> object:
+    """Return what stands in a field of the item itself: `close_date`, `custom.renewal`."""
+    custom = name.removeprefix("custom.")
+    return getattr(item, name, None) if custom == name else item.custom.get(custom)
 
 
 async def finish_run(
@@ -180,22 +201,35 @@ async def finish_run(
     *,
     by: User | None = None,
 ) -> None:
-    """End a run: state and sentence, a line of history, and the time of the run after it."""
+    """End a run: state and sentence, a line of history, and the time of the run after it.
+
+    Runs below it end too as long as their timing says that they are to be skipped.
+    """
     now = clock.now()
+    _end(session, run, state, outcome, by)
+    while (below := run.successor) is not None and below.is_open and below.due_at is None:
+        home = await installation(session)
+        due = next_due(below, now, home.time_zone)
+        below.due_at = due.at
+        if due.skipped is None:
+            break
+        _end(session, below, RunState.SKIPPED, due.skipped, None)
+        run = below
+    raise_agenda(session, run.stage_entry)
+
+
+def _end(
+    session: AsyncSession, run: RuleRun, state: RunState, outcome: str, by: User | None
+) -> None:
     run.state = state
     run.outcome = outcome
-    run.finished_at = now
+    run.finished_at = clock.now()
     run.held_because = None
     line = about_item(run.item, HistoryKind.RULE_RUN, f"«{run.version.title}» {state}: {outcome}")
     line.rule_id = run.rule_id
     line.run_id = run.id
     line.author_id = None if by is None else by.id
     session.add(line)
-    successor = run.successor
-    if successor is not None and successor.is_open and successor.due_at is None:
-        home = await installation(session)
-        successor.due_at = next_due(successor, now, home.time_zone)
-    raise_agenda(session, run.stage_entry)
 
 
 def raise_agenda(session: AsyncSession, entry: "StageEntry") -> None:
@@ -266,7 +300,7 @@ def retry(session: AsyncSession, run: RuleRun) -> None:
     run.state = RunState.WAITING
     run.due_at = clock.now()
     run.attempts = 0
-    run.fault = run.outcome = run.comparisons = run.finished_at = None
+    run.fault = run.outcome = run.comparisons = run.result = run.finished_at = None
     raise_agenda(session, run.stage_entry)
 
 
@@ -309,19 +343,20 @@ async def count_waiting_in(session: AsyncSession, stage_ids: Sequence[int]) -> i
 
 
 async def ran_before(
-    session: AsyncSession, item_id: int | None, rule_ids: Sequence[int]
-) -> set[int]:
-    """Return which of these rules have run for the item, or are waiting to."""
-    if not rule_ids or item_id is None:
+    session: AsyncSession, item_ids: Sequence[int | None], rule_ids: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Return which items (first) one of these rules (second) has run for, or is waiting to."""
+    known = in_order(item_ids)
+    if not rule_ids or not known:
         return set()
-    found = await session.scalars(
-        select(RuleRun.rule_id).where(
-            RuleRun.item_id == item_id,
+    found = await session.execute(
+        select(RuleRun.item_id, RuleRun.rule_id).where(
+            RuleRun.item_id.in_(known),
             RuleRun.rule_id.in_(rule_ids),
             RuleRun.state.in_([RunState.DONE, *OPEN]),
         )
     )
-    return set(found)
+    return {(item_id, rule_id) for item_id, rule_id in found}
 
 
 async def hold_all(session: AsyncSession, rule_id: int) -> None:

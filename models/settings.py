@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,9 @@ from sqlalchemy.engine import make_url
 class Automation(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
+
+
+RateLimit = Annotated[str, Field(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
 
 
 class Settings(BaseSettings):
@@ -48,6 +51,19 @@ class Settings(BaseSettings):
     temporal_ui_port: int = Field(default=8233, description="Port of that dev server's UI.")
     temporal_retention_days: int = Field(
         default=30, ge=1, description="How long Temporal shows finished workflows."
+    )
+    rate_limit: RateLimit = Field(
+        default="3000/minute",
+        description="Requests that a user may send, to each process of the API; or `off`.",
+    )
+    rate_limit_strangers: RateLimit = Field(
+        default="60/minute",
+        description="Requests without a valid token that an address may send; or `off`.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Proxies before the API, addresses or networks parted by commas: of whoever "
+        "else sends it, `X-Forwarded-For` is ignored.",
     )
     automation: Automation = Field(
         default=Automation.RUNNING, description="`paused` holds every rule that comes due."

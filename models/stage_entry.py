@@ -23,12 +23,14 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, sele
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import clock
+from models.access import within_reach
 from models.agenda import Agenda, AgendaItem, workflow_id
-from models.base import Base, EnumText, Record
+from models.base import Base, EnumText, Record, having, in_order
 from models.errors import Conflict, Invalid, LoopDetected, NotFound, Problem
 from models.history import HistoryEntry, HistoryKind, about_item
 from models.installation import installation
 from models.item import Item
+from models.keyset import Order
 from models.pipeline import Stage
 from models.rule import present, rules_of
 from models.rule_run import (
@@ -54,6 +56,13 @@ class CauseKind(StrEnum):
     PERSON = "person"
     RULE = "rule"
     RESTORE = "restore"
+
+
+class Automation(StrEnum):
+    """Whether the rules of the stage run for this entry."""
+
+    RUN = "run"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class StageEntry(Record, Base, kw_only=True):
         ),
         Index(None, "item_id"),
         Index(None, "root_id"),
+        Index(None, "stage_id", "id"),
         Index(
             "ix_stage_entries_untold",
             "id",
@@ -128,6 +138,7 @@ class StageEntry(Record, Base, kw_only=True):
     cause_run: Mapped[RuleRun | None] = relationship(
         default=None, lazy="raise_on_sql", foreign_keys=cause_run_id
     )
+    automation: Mapped[Automation] = mapped_column(EnumText(Automation), default=Automation.RUN)
     root_id: Mapped[int | None] = mapped_column(ForeignKey("stage_entries.id"), default=None)
     depth: Mapped[int] = mapped_column(default=0)
     agenda_version: Mapped[int] = mapped_column(default=1, init=False)
@@ -231,8 +242,32 @@ def _tie(entry: StageEntry, item: Item) -> None:
         set_committed_value(run, "item", item)
 
 
+async def lock_entries(
+    session: AsyncSession, items: Sequence[Item], which: ColumnElement[bool]
+) -> Sequence[StageEntry]:
+    """Return the entries of locked items that are meant, with their runs, locked in order."""
+    by_id = {item.id: item for item in items}
+    found = await session.scalars(
+        select(StageEntry)
+        .where(StageEntry.item_id.in_(by_id), which)
+        .order_by(StageEntry.id)
+        .options(*_WITH_RUNS)
+        .with_for_update(key_share=True, of=StageEntry)
+    )
+    entries = found.all()
+    for entry in entries:
+        _tie(entry, by_id[entry.item_id])
+    return entries
+
+
 async def enter_stage(
-    session: AsyncSession, item: Item, stage: Stage, cause: Cause, *, new_pipeline: bool = False
+    session: AsyncSession,
+    item: Item,
+    stage: Stage,
+    cause: Cause,
+    *,
+    new_pipeline: bool = False,
+    automation: Automation = Automation.RUN,
 ) -> StageEntry | None:
     """Let a locked item enter a stage: leave the present one, begin an entry, freeze its rules.
 
@@ -240,103 +275,171 @@ async def enter_stage(
     None. Raises `Invalid` for a stage that the item cannot stand in, `Conflict` for an item in
     the recycle bin, `LoopDetected` where rules move items in a circle.
     """
-    _must_fit(item, stage, new_pipeline=new_pipeline)
+    must_fit(item, stage, new_pipeline=new_pipeline)
     if item.stage_id == stage.id and cause.kind is not CauseKind.RESTORE:
         return None
-    root_id, depth = await _chain(session, cause)
-    left = await leave_stage(session, item, cause, "left the stage")
-    item.pipeline = stage.pipeline
-    item.stage = stage
-    entry = StageEntry(
-        item=item,
-        stage=stage,
-        entered_at=clock.now(),
-        cause=cause.kind,
-        cause_user=cause.user,
-        cause_run=cause.run,
-        root_id=root_id,
-        depth=depth,
-        runs=[],
-    )
-    session.add(entry)
-    spent = [] if cause.kind is CauseKind.RESTORE else await _freeze_rules(session, entry)
-    await session.flush()
-    for run in spent:
-        await finish_run(session, run, RunState.SKIPPED, "It runs once per item, and has.")
-    entry.agenda_version = 1  # Nobody has seen an earlier one.
-    session.add(_line(entry, left, cause))
-    untold(session).add(entry)
+    [entry] = await _enter(session, [(item, stage)], cause, automation)
     return entry
 
 
-async def create_item(session: AsyncSession, item: Item, stage: Stage, cause: Cause) -> StageEntry:
-    """Put a new item into its first stage, whose rules start as for every other."""
-    entry = await enter_stage(session, item, stage, cause)  # adds it, once it stands somewhere
-    if entry is None:
-        raise LookupError("A new item stands nowhere yet.")
-    return entry
+async def enter_stages(
+    session: AsyncSession,
+    placed: Sequence[tuple[Item, Stage]],
+    cause: Cause,
+    *,
+    automation: Automation = Automation.RUN,
+) -> list[StageEntry]:
+    """Let many locked items enter a stage each, as `enter_stage` does, in few statements.
 
-
-async def leave_stage(
-    session: AsyncSession, item: Item, cause: Cause, reason: str, *, for_good: bool = False
-) -> StageEntry | None:
-    """End the present stay, if any: drop its open runs, except kept ones and the one that acts.
-
-    `for_good` (the item is deleted) drops what was kept too, of earlier stays as well.
+    Each must fit, and stand elsewhere now; the entries come in the same order.
     """
-    if item.id is None:
-        return None
+    for item, stage in placed:
+        must_fit(item, stage)
+    return await _enter(session, placed, cause, automation)
+
+
+async def create_item(
+    session: AsyncSession,
+    item: Item,
+    stage: Stage,
+    cause: Cause,
+    *,
+    automation: Automation = Automation.RUN,
+) -> StageEntry:
+    """Put a new item into its first stage, whose rules start as for every other."""
+    [entry] = await create_items(session, [(item, stage)], cause, automation=automation)
+    return entry
+
+
+async def create_items(
+    session: AsyncSession,
+    placed: Sequence[tuple[Item, Stage]],
+    cause: Cause,
+    *,
+    automation: Automation = Automation.RUN,
+) -> list[StageEntry]:
+    """Put many new items, none of them in the session yet, into a stage each, in few statements."""
+    return await enter_stages(session, placed, cause, automation=automation)
+
+
+async def _enter(
+    session: AsyncSession,
+    placed: Sequence[tuple[Item, Stage]],
+    cause: Cause,
+    automation: Automation,
+) -> list[StageEntry]:
+    root_id, depth = await _chain(session, cause)
+    left = await _leave(session, [item for item, _ in placed], cause, "left the stage")
+    if cause.kind is CauseKind.RESTORE:
+        automation = Automation.SKIP
+    entries = []
+    for item, stage in placed:
+        item.pipeline = stage.pipeline
+        item.stage = stage
+        entry = StageEntry(
+            item=item,
+            stage=stage,
+            entered_at=clock.now(),
+            cause=cause.kind,
+            cause_user=cause.user,
+            cause_run=cause.run,
+            automation=automation,
+            root_id=root_id,
+            depth=depth,
+            runs=[],
+        )
+        session.add(entry)
+        entries.append(entry)
+    skipped = [] if automation is Automation.SKIP else await _freeze_rules(session, entries)
+    await session.flush()
+    for run, why in reversed(skipped):  # From below, as the end of one is felt by the next.
+        await finish_run(session, run, RunState.SKIPPED, why)
+    for entry in entries:
+        entry.agenda_version = 1  # Nobody has seen an earlier one.
+        session.add(_line(entry, left.get(entry.item.id), cause))
+    untold(session).update(entries if len(entries) == 1 else [None])
+    return entries
+
+
+async def leave_stage(session: AsyncSession, item: Item, cause: Cause, reason: str) -> None:
+    """End the stay of a locked item for good: it is deleted. Every open run is dropped.
+
+    Except the one that acts; also runs that were kept, of earlier stays.
+    """
+    await _leave(session, [item], cause, reason, for_good=True)
+
+
+async def _leave(
+    session: AsyncSession,
+    items: Sequence[Item],
+    cause: Cause,
+    reason: str,
+    *,
+    for_good: bool = False,
+) -> dict[int, StageEntry]:
+    """End the present stays, by item: drop open runs, except kept ones and the one that acts.
+
+    `for_good` drops what was kept too, of earlier stays as well.
+    """
+    known = set(in_order(item.id for item in items))
+    if not known:
+        return {}
     concerned: ColumnElement[bool] = StageEntry.left_at.is_(None)
     if for_good:
         still_open = select(RuleRun.stage_entry_id).where(
-            RuleRun.item_id == item.id, RuleRun.state.in_(OPEN)
+            RuleRun.item_id.in_(known), RuleRun.state.in_(OPEN)
         )
         concerned = or_(concerned, StageEntry.id.in_(still_open))
-    entries = await session.scalars(
-        select(StageEntry)
-        .where(StageEntry.item_id == item.id, concerned)
-        .order_by(StageEntry.id)
-        .options(*_WITH_RUNS)
-        .with_for_update(key_share=True, of=StageEntry)
-    )
-    present_one = None
-    for entry in entries:
-        _tie(entry, item)
+    left = {}
+    there = [item for item in items if item.id in known]
+    for entry in await lock_entries(session, there, concerned):
         if entry.left_at is None:
             entry.left_at = clock.now()
-            present_one = entry
-        for run in entry.runs:
+            left[entry.item_id] = entry
+        for run in reversed(entry.runs):  # From below, as the end of one is felt by the next.
             if run.is_open and run is not cause.run and (for_good or not run.keep):
                 await finish_run(session, run, RunState.DROPPED, reason, by=cause.user)
-    return present_one
+    return left
 
 
-async def _freeze_rules(session: AsyncSession, entry: StageEntry) -> list[RuleRun]:
-    """Make the runs of an entry; return those that may not run again for this item."""
-    rules = await rules_of(session, entry.stage.id, enabled_only=True)
-    if not rules:
+async def _freeze_rules(
+    session: AsyncSession, entries: Sequence[StageEntry]
+) -> list[tuple[RuleRun, str]]:
+    """Make the runs of these entries; return those to be skipped at once, and why."""
+    stages = {entry.stage.id for entry in entries}
+    rules = {stage: await rules_of(session, stage, enabled_only=True) for stage in stages}
+    every = [rule for several in rules.values() for rule in several]
+    if not every:
         return []
     home = await installation(session)
-    once = [rule.id for rule in rules if present(rule).once_per_item]
-    spent = await ran_before(session, entry.item.id, once)
-    for rule in rules:
-        version = present(rule)
-        run = RuleRun(
-            stage_entry=entry,
-            item=entry.item,
-            rule=rule,
-            version=version,
-            position=rule.position,
-            keep=version.keep_when_item_leaves,
-            next_activity=version.action,
-        )
-        session.add(run)
-        if rule.id not in spent and run.predecessor is None:
-            run.due_at = next_due(run, entry.entered_at, home.time_zone)
-    return [run for run in entry.runs if run.rule.id in spent]
+    once = [rule.id for rule in every if present(rule).once_per_item]
+    ran = await ran_before(session, [entry.item.id for entry in entries], once)
+    skipped = []
+    for entry in entries:
+        for rule in rules[entry.stage.id]:
+            version = present(rule)
+            run = RuleRun(
+                stage_entry=entry,
+                item=entry.item,
+                rule=rule,
+                version=version,
+                position=rule.position,
+                keep=version.keep_when_item_leaves,
+                next_activity=version.action,
+            )
+            session.add(run)
+            if (entry.item.id, rule.id) in ran:
+                skipped.append((run, "It runs once per item, and has."))
+            elif run.predecessor is None:
+                due = next_due(run, entry.entered_at, home.time_zone)
+                run.due_at = due.at
+                if due.skipped is not None:
+                    skipped.append((run, due.skipped))
+    return skipped
 
 
-def _must_fit(item: Item, stage: Stage, *, new_pipeline: bool) -> None:
+def must_fit(item: Item, stage: Stage, *, new_pipeline: bool = False) -> None:
+    """Raise `Conflict` or `Invalid` where an item cannot enter that stage."""
     if item.deleted_at is not None:
         raise Conflict(f"{item.called.capitalize()} is in the recycle bin.")
     pipeline = stage.pipeline
@@ -411,6 +514,8 @@ def _line(entry: StageEntry, left: StageEntry | None, cause: Cause) -> HistoryEn
             f"Moved from «{left.stage.name}» to «{name}».",
         )
         line.field, line.old, line.new = "stage", left.stage.name, name
+    if entry.automation is Automation.SKIP and cause.kind is not CauseKind.RESTORE:
+        line.text += " Its rules were not run."
     sign(line, cause)
     return line
 
@@ -470,6 +575,37 @@ def runs_where(*conditions: ColumnElement[bool]) -> Select[RuleRun]:
     )
 
 
+def runs_for(
+    by: User,
+    *,
+    stage_id: int | None = None,
+    pipeline_id: int | None = None,
+    responsible_id: int | None = None,
+    is_open: bool | None = None,
+    **values: object,
+) -> Select[RuleRun]:
+    """Return the runs for items in somebody's reach that have these values, None meaning any.
+
+    The stage is the one whose rule it is, the responsible that of the item now.
+    """
+    items = having(select(Item).where(within_reach(by)), responsible_id=responsible_id)
+    stages = having(select(Stage), id=stage_id, pipeline_id=pipeline_id)
+    wanted = having(runs_where(), **values).where(RuleRun.item.has(items.whereclause))
+    if stages.whereclause is not None:
+        in_stage = StageEntry.stage.has(stages.whereclause)
+        wanted = wanted.where(RuleRun.stage_entry.has(in_stage))
+    if is_open is None:
+        return wanted
+    return wanted.where(RuleRun.state.in_(OPEN if is_open else ENDED))
+
+
+def entries_for(by: User, *, present: bool | None = None, **values: object) -> Select[StageEntry]:
+    """Return the stays of items in somebody's reach that have these values, None meaning any."""
+    there = select(StageEntry).where(StageEntry.item.has(within_reach(by))).options(*_TO_SHOW)
+    wanted = having(there, **values)
+    return wanted if present is None else wanted.where(StageEntry.left_at.is_(None) == present)
+
+
 async def find_run(session: AsyncSession, run_id: int) -> RuleRun:
     """Return a run with all that is shown of it, or raise `NotFound`."""
     run = await session.scalar(runs_where(RuleRun.id == run_id))
@@ -478,11 +614,5 @@ async def find_run(session: AsyncSession, run_id: int) -> RuleRun:
     return run
 
 
-async def agenda_of(session: AsyncSession, item_id: int) -> Sequence[RuleRun]:
-    """Return what is still to happen with an item, the next first, also of stages it has left."""
-    found = await session.scalars(
-        runs_where(RuleRun.item_id == item_id, RuleRun.state.in_(OPEN)).order_by(
-            RuleRun.due_at.is_(None), RuleRun.due_at, RuleRun.position, RuleRun.id
-        )
-    )
-    return found.all()
+AGENDA = Order((RuleRun.due_at, RuleRun.position, RuleRun.id))
+"""The next first; what waits for another run comes last."""

@@ -5,13 +5,26 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 
 from models import clock
-from models.base import Base, EnumText, Record, assign, find, find_named, having, linked
-from models.errors import Conflict, Invalid, Problem
+from models.access import MANAGING, reached, within_reach
+from models.base import (
+    Base,
+    EnumText,
+    Record,
+    Versioned,
+    assign,
+    containing,
+    count_change,
+    find,
+    find_named,
+    having,
+    linked,
+)
+from models.errors import Conflict, Invalid, NotAllowed, Problem
 from models.item import Item
 from models.provenance import MadeByRun
 from models.user import User
@@ -49,7 +62,7 @@ class TaskPerson(Base, kw_only=True):
     part: Mapped[TaskPart] = mapped_column(EnumText(TaskPart), primary_key=True)
 
 
-class Task(Record, Base, kw_only=True):
+class Task(Record, Versioned, Base, kw_only=True):
     """`checklist` holds `{"text": str, "done": bool}` rows.
 
     `result_required`: it can be completed only with a result. Only `set_status` assigns status.
@@ -60,6 +73,7 @@ class Task(Record, Base, kw_only=True):
         Index(None, "item_id"),
         Index(None, "responsible_id"),
         Index(None, "made_by_run_id"),
+        Index(None, "deadline_at", "id"),
         Record.options,
     )
 
@@ -107,10 +121,33 @@ class Task(Record, Base, kw_only=True):
         return self.who(TaskPart.OBSERVER)
 
 
-def tasks_where(**values: object) -> Select[Task]:
-    """Return the tasks that are there and have these values, None meaning any."""
-    there = select(Task).where(Task.deleted_at.is_(None)).options(selectinload(Task.people))
-    return having(there, **values)
+def tasks_within_reach(user: User) -> ColumnElement[bool]:
+    """Return the condition that somebody takes part in a task, or reaches the item it is tied to.
+
+    Managers and administrators see and change all.
+    """
+    if user.role in MANAGING:
+        return true()
+    return or_(
+        Task.responsible_id == user.id,
+        Task.creator_id == user.id,
+        Task.people.any(TaskPerson.user_id == user.id),
+        Task.item.has(within_reach(user)),
+    )
+
+
+def tasks_where(
+    by: User, *, q: str | None = None, participant_id: int | None = None, **values: object
+) -> Select[Task]:
+    """Return the tasks within somebody's reach that have these values, None meaning any.
+
+    `q` is looked for in titles; whoever takes part or observes is a participant.
+    """
+    there = select(Task).where(Task.deleted_at.is_(None), tasks_within_reach(by))
+    wanted = having(there.options(selectinload(Task.people)), **values)
+    if participant_id is not None:
+        wanted = wanted.where(Task.people.any(TaskPerson.user_id == participant_id))
+    return wanted.where(*containing(Task.title, q))
 
 
 async def find_task(session: AsyncSession, task_id: int, *, lock: bool = False) -> Task:
@@ -118,19 +155,43 @@ async def find_task(session: AsyncSession, task_id: int, *, lock: bool = False) 
     return await find(session, Task, task_id, lock=lock, options=[selectinload(Task.people)])
 
 
-async def add_task(session: AsyncSession, creator: User, fields: Mapping[str, Any]) -> Task:
-    """Store a new task, with the fields that `change_task` knows."""
-    task = Task(title=fields["title"], creator=creator, people=[])
-    await change_task(session, task, fields)
+async def reached_task(session: AsyncSession, user: User, task: Task) -> Task:
+    """Return a task that is within somebody's reach, or raise `NotAllowed`."""
+    if user.role in MANAGING:
+        return task
+    if not await session.scalar(
+        select(Task.id).where(Task.id == task.id, tasks_within_reach(user))
+    ):
+        raise NotAllowed(
+            f"You take no part in task {task.id}, nor is it tied to an item of yours: "
+            "ask a manager, or whoever is responsible to let you take part."
+        )
     return task
 
 
-async def change_task(session: AsyncSession, task: Task, changes: Mapping[str, Any]) -> None:
-    """Change a task; `participant_ids` and `observer_ids` replace who takes part in that way."""
+async def add_task(session: AsyncSession, creator: User, fields: Mapping[str, Any]) -> Task:
+    """Store a new task, with the fields that `change_task` knows."""
+    task = Task(title=fields["title"], creator=creator, people=[])
+    await change_task(session, task, fields, creator)
+    return task
+
+
+async def change_task(
+    session: AsyncSession, task: Task, changes: Mapping[str, Any], by: User
+) -> None:
+    """Let a person change a task, tying it only to an item within their reach.
+
+    `participant_ids` and `observer_ids` replace who takes part in that way.
+    """
     fields = await linked(session, changes, task, item=Item, responsible=User)
+    if fields.get("item") is not None:
+        await reached(session, by, fields["item"])
     for name, part in PARTS.items():
         if name in fields:
+            before = set(task.people)
             task.people = await _people(session, task, part, fields.pop(name), f"/{name}")
+            if set(task.people) != before:
+                count_change(task, "title")
     status = fields.pop("status", task.status)
     assign(task, fields)
     if task.starts_at and task.ends_at and task.ends_at < task.starts_at:

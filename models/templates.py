@@ -7,18 +7,21 @@ else that could take long or grow (filters, loops, assignments, long values) dra
 import re
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, Self, TextIO, cast
 from zoneinfo import ZoneInfo
 
-from babel import Locale, dates, numbers
+from babel import Locale, UnknownLocaleError, dates, numbers
+from babel.localedata import locale_identifiers
 from liquid import BoundTemplate, Environment, Node, RenderContext, TokenStream
 from liquid.builtin.expressions import FilteredExpression, Path
-from liquid.builtin.expressions.primitive import IntegerLiteral, RangeLiteral
+from liquid.builtin.expressions.arguments import KeywordArgument
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.expressions.primitive import IntegerLiteral, RangeLiteral, StringLiteral
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.case_tag import CaseNode, CaseTag, MultiExpressionBlockNode
@@ -40,14 +43,16 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from models.errors import ActionFailed
-from models.fields import Field, FieldKind, fields_of, find_field, unknown_field
+from models.fields import Catalogue, Field, FieldKind
 from models.item_type import ItemType
+from models.timing import check_zone
 
 LONGEST_TEMPLATE = 20_000  # characters
 LONGEST_OUTPUT = 200_000  # bytes
 LONGEST_STRING = 100_000
 LONGEST_LIST = 1_000
 LONGEST_FORMAT = 50
+LONGEST_NAME = 64
 LONGEST_REASON = 200
 WIDEST_INTEGER = 256  # bits
 LARGEST_EXPONENT = 30
@@ -64,6 +69,9 @@ WITHOUT_FILTERS = frozenset({"strip_html", "safe"})
 
 # Liquid's lexer takes quadratic time on these, and on many raw blocks that never end.
 UNREADABLE = re.compile(r"\s{200}|\{{100}|\({50}")
+# What no database can store: U+0000, and halves of a character.
+UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
+
 RAW = re.compile(r"\{%-?\s*(?:raw|doc)\b")
 
 LIMITS: Mapping[type[LiquidError], str] = {
@@ -118,13 +126,13 @@ def templates_in(value: object, at: str = "") -> Iterator[tuple[str, TemplateTex
                 yield from templates_in(part, f"{at}/{place}")
 
 
-def check(text: str, item_type: ItemType) -> list[str]:
-    """Return why this text could not be rendered for items of this type, with line and column."""
+def check(text: str, catalogue: Catalogue) -> list[str]:
+    """Return why this text could not be rendered with these fields, with line and column."""
     try:
         template = _compiled(text)
     except BrokenTemplate as error:
         return [str(error)]
-    checking = _Checking(text, item_type, RenderContext(template))
+    checking = _Checking(text, catalogue, RenderContext(template))
     checking.nodes(template.nodes, ChainMap({}))
     return checking.reasons
 
@@ -136,11 +144,8 @@ def render(text: str, values: Mapping[str, object], *, locale: str, zone: str) -
     as nothing. Times are aware, a list of rows is a list of mappings. What cannot be rendered, or
     not within the limits, raises ActionFailed.
     """
-    reader = _Reader(
-        locale=_locale(locale),
-        zone=ZoneInfo(zone),
-        currency=cast("str | None", values.get("item.currency")),
-    )
+    currency = cast("str | None", values.get("item.currency"))
+    reader = _Reader(_locale(locale), ZoneInfo(zone), currency)
     try:
         template = _compiled(text)
         context = _Context(template, _tree(values), reader)
@@ -152,14 +157,28 @@ def render(text: str, values: Mapping[str, object], *, locale: str, zone: str) -
         raise ActionFailed(f"The text cannot be rendered: {_told(error, text)}") from error
     except (ArithmeticError, RecursionError) as error:
         raise ActionFailed(f"The text cannot be rendered: {error}") from error
-    return output.getvalue()
+    rendered = output.getvalue()
+    if UNSTORABLE.search(rendered):
+        raise ActionFailed("The text cannot be rendered: it holds U+0000 or half a character.")
+    return rendered
 
 
 @dataclass(frozen=True)
 class _Reader:
+    """Who reads, as far as it matters: how they write, when their day begins."""
+
     locale: Locale
     zone: ZoneInfo
     currency: str | None
+
+    def elsewhere(self, *, locale: object = None, zone: object = None) -> Self:
+        """Return the reader in that locale or zone, None leaving it; may raise ValueError."""
+        changes: dict[str, Any] = {
+            name: READER_OPTIONS[name](value)
+            for name, value in (("locale", locale), ("zone", zone))
+            if value is not None
+        }
+        return replace(self, **changes) if changes else self
 
 
 class _Context(RenderContext):
@@ -259,8 +278,11 @@ class _FieldNode(OutputNode):
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         value = self.expression.evaluate(context)
-        if isinstance(value, date):
-            value = _datetime(value, context=cast("_Context", context))
+        match value:
+            case date():
+                value = _datetime(value, reader=cast("_Context", context).reader)
+            case [*several] if all(isinstance(each, str) for each in several):
+                value = ", ".join(map(str, several))
         return buffer.write(to_liquid_string(value, autoescape=False))
 
 
@@ -268,38 +290,36 @@ class _FieldTag(Output):
     node_class = _FieldNode
 
 
-def _money(value: object, currency: str | None = None, *, context: _Context) -> str:
+def _money(value: object, currency: str | None = None, *, reader: _Reader) -> str:
     """`{{ deal.amount | money }}` in the item's currency, `| money: "EUR"` in another."""
     if (amount := _number(value)) is None:
         return ""
-    code = currency or context.reader.currency
+    code = currency or reader.currency
     if not code:
-        return numbers.format_decimal(amount, locale=context.reader.locale)
+        return numbers.format_decimal(amount, locale=reader.locale)
     if not re.fullmatch(r"[A-Z]{3}", code):
         raise ValueError(f"{code} is no currency such as EUR")
-    return numbers.format_currency(amount, code, locale=context.reader.locale)
+    return numbers.format_currency(amount, code, locale=reader.locale)
 
 
-def _decimal(value: object, *, context: _Context) -> str:
+def _decimal(value: object, *, reader: _Reader) -> str:
     """`{{ p.quantity | number }}`."""
     number = _number(value)
-    return "" if number is None else numbers.format_decimal(number, locale=context.reader.locale)
+    return "" if number is None else numbers.format_decimal(number, locale=reader.locale)
 
 
-def _date(value: object, form: str = "medium", *, context: _Context) -> str:
+def _date(value: object, form: str = "medium", *, reader: _Reader) -> str:
     """`{{ deal.close_date | date }}`, or with `short`, `long`, `full`, `"dd.MM.yyyy"`."""
-    day = _moment(value, context.reader.zone)
-    return "" if day is None else dates.format_date(day, _form(form), context.reader.locale)
+    day = _moment(value, reader.zone)
+    return "" if day is None else dates.format_date(day, _form(form), reader.locale)
 
 
-def _datetime(value: object, form: str = "medium", *, context: _Context) -> str:
+def _datetime(value: object, form: str = "medium", *, reader: _Reader) -> str:
     """`{{ deal.created_at | datetime }}` in the reader's zone; forms as for dates."""
-    moment = _moment(value, context.reader.zone)
+    moment = _moment(value, reader.zone)
     if not isinstance(moment, datetime):
-        return _date(moment, form, context=context)
-    return dates.format_datetime(
-        moment, _form(form), tzinfo=context.reader.zone, locale=context.reader.locale
-    )
+        return _date(moment, form, reader=reader)
+    return dates.format_datetime(moment, _form(form), tzinfo=reader.zone, locale=reader.locale)
 
 
 def _number(value: object) -> Decimal | None:
@@ -353,8 +373,15 @@ NUMERIC_FILTERS = frozenset(
     }
 )
 
-# The others that Liquid knows are meant for us: a template must not replace its environment.
-OPTIONS = frozenset({"allow_false"})
+# What each filter takes by name. The others that Liquid knows are meant for us: a template must
+# not replace its environment, nor the reader.
+OPTIONS: Mapping[str, frozenset[str]] = {
+    "default": frozenset({"allow_false"}),
+    "money": frozenset({"locale"}),
+    "number": frozenset({"locale"}),
+    "date": frozenset({"locale", "zone"}),
+    "datetime": frozenset({"locale", "zone"}),
+}
 
 ROW_FILTERS = frozenset({"compact", "reject", "reverse", "sort", "sort_natural", "uniq", "where"})
 
@@ -372,14 +399,18 @@ def _guarded(name: str, function: Callable[..., object]) -> Callable[..., object
     own = name in OWN_FILTERS
     prepared = _as_number if name in NUMERIC_FILTERS else _as_it_is
     growth = GROWTH.get(name, _no_growth)
+    allowed = OPTIONS.get(name, frozenset())
 
     def guarded(context: _Context, /, *given: object, **options: object) -> object:
         context.spend(10 + sum(map(_weight, (*given, *options.values()))))
-        if unknown := options.keys() - OPTIONS:
-            raise FilterError(f"{name}: unknown option {min(unknown)}", token=None)
+        if unknown := options.keys() - allowed:
+            wrong = min(unknown)
+            meant = _did_you_mean(wrong, allowed)
+            raise FilterError(f"{name}: unknown option {wrong}{meant}", token=None)
         try:
             context.spend(growth(*given))
-            options |= {"context": context} if own else {}
+            if own:
+                options = {"reader": context.reader.elsewhere(**options)}
             result = function(*map(prepared, given), **options)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise FilterError(f"{name}: {error}", token=None) from error
@@ -492,15 +523,33 @@ def _refuse_wide_range(expression: Expression) -> None:
     )
 
 
+class _WithFields(dict[str, Any]):
+    """A value that has fields of its own: a user is written by name and compares by id."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__()
+        self._value = value
+
+    def __str__(self) -> str:
+        written = self._value if self.get("name") is None else self["name"]
+        return "" if written is None else str(written)
+
+    def __liquid__(self) -> object:
+        return self._value
+
+
 def _tree(values: Mapping[str, object]) -> dict[str, Any]:
     """Return values keyed by full path as mappings within mappings."""
     tree: dict[str, Any] = {}
-    for path, value in values.items():
+    for path in sorted(values):  # a value before the fields that it has of its own
         *groups, name = path.split(".")
         place = tree
         for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
+            inner = place.setdefault(group, {})
+            if not isinstance(inner, dict):
+                inner = place[group] = _WithFields(inner)
+            place = inner
+        place[name] = values[path]
     for root in tree.keys() & {"item", *ItemType}:
         tree[root]["custom"] = defaultdict(lambda: None, tree[root].get("custom", {}))
     return tree
@@ -508,7 +557,35 @@ def _tree(values: Mapping[str, object]) -> dict[str, Any]:
 
 @lru_cache
 def _locale(name: str) -> Locale:
-    return Locale.parse(name.replace("-", "_"))
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"unknown locale {name[:LONGEST_NAME]}…")
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError, TypeError) as error:
+        meant = _did_you_mean(name.replace("-", "_"), locale_identifiers())
+        raise ValueError(f"unknown locale {name or '(empty)'}{meant}") from error
+
+
+def _zone(name: str) -> ZoneInfo:
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"unknown time zone {name[:LONGEST_NAME]}…")
+    return ZoneInfo(check_zone(name))
+
+
+def _named(kind: str, find: Callable[[str], object]) -> Callable[[object], object]:
+    def of(name: object) -> object:
+        if not isinstance(name, str):
+            raise ValueError(f"{name} is no {kind}")  # noqa: TRY004 - as the others are
+        return find(name)
+
+    return of
+
+
+READER_OPTIONS: Mapping[str, Callable[[object], object]] = {
+    "locale": _named("locale such as de_DE", _locale),
+    "zone": _named("time zone such as Europe/Berlin", _zone),
+}
+"""What a filter may say instead of the reader."""
 
 
 def _told(error: LiquidError, text: str) -> str:
@@ -541,10 +618,10 @@ class _UnknownField(Exception):
 class _Checking:
     """Walks a template in the order written, with the names that `assign` and `for` bring."""
 
-    def __init__(self, text: str, item_type: ItemType, context: RenderContext) -> None:
+    def __init__(self, text: str, catalogue: Catalogue, context: RenderContext) -> None:
         self._reasons: list[tuple[int, str]] = []
         self._text = text
-        self._item_type = item_type
+        self._catalogue = catalogue
         self._context = context
 
     @property
@@ -577,15 +654,32 @@ class _Checking:
                 self._tell(str(unknown), expression.token.start_index)
         elif isinstance(expression, FilteredExpression):
             for used in expression.filters or ():
-                if used.name not in ENVIRONMENT.filters:
-                    meant = _did_you_mean(used.name, ENVIRONMENT.filters)
-                    self._tell(f"unknown filter {used.name}{meant}", used.token.start_index)
+                self._filter(used)
         for part in expression.children():
             self._expression(part, scope)
 
+    def _filter(self, used: Filter) -> None:
+        if used.name not in ENVIRONMENT.filters:
+            meant = _did_you_mean(used.name, ENVIRONMENT.filters)
+            self._tell(f"unknown filter {used.name}{meant}", used.token.start_index)
+            return
+        allowed = OPTIONS.get(used.name, frozenset())
+        for option in used.args:
+            if not isinstance(option, KeywordArgument):
+                continue
+            if option.name not in allowed:
+                meant = _did_you_mean(option.name, allowed)
+                reason = f"{used.name}: unknown option {option.name}{meant}"
+                self._tell(reason, option.token.start_index)
+            elif option.name in READER_OPTIONS and isinstance(option.value, StringLiteral):
+                try:
+                    READER_OPTIONS[option.name](option.value.value)
+                except ValueError as error:
+                    self._tell(f"{used.name}: {error}", option.token.start_index)
+
     def _output(self, expression: Expression, scope: ChainMap[str, _Known]) -> None:
         match self._known(expression, scope):
-            case tuple() | Field(kind=FieldKind.LIST):
+            case tuple() | Field(kind=FieldKind.ROWS):
                 reason = f"{expression} is no text; loop over the rows and name a column"
                 self._tell(reason, expression.token.start_index)
 
@@ -606,22 +700,31 @@ class _Checking:
         if isinstance(root, str) and root in scope:
             known = scope[root]
         else:
-            width = 2 if rest[:1] == ["custom"] else 1
+            width = 2 if rest[:1] == ["custom"] or root == "results" else 1
             known = self._field(path, [root, *rest[:width]])
             rest = rest[width:]
         for segment in rest:
-            known = _inside(known, segment, path)
+            known = self._of_its_own(known, segment, path) or _inside(known, segment, path)
         return known
+
+    def _of_its_own(self, known: _Known, segment: object, path: Path) -> Field | None:
+        """Return the field that a field itself has, as users have names."""
+        if not isinstance(known, Field):
+            return None
+        field = self._catalogue.find(f"{known.path}.{segment}")
+        if field is None and known.kind is FieldKind.USER:
+            raise _UnknownField(self._catalogue.unknown(str(path)))
+        return field
 
     def _field(self, path: Path, segments: Sequence[object]) -> Field:
         name = ".".join(map(str, segments))
-        field = find_field(self._item_type, name)
+        field = self._catalogue.find(name)
         if field is not None and name.count(".") == len(segments) - 1:
             return field
-        fields = fields_of(self._item_type)
+        fields = self._catalogue.fields
         if example := next((known for known in fields if known.startswith(f"{name}.")), None):
             raise _UnknownField(f"{name} holds several fields, name one such as {example}")
-        raise _UnknownField(unknown_field(self._item_type, str(path)))
+        raise _UnknownField(self._catalogue.unknown(str(path)))
 
 
 def _inside(known: _Known, segment: object, path: Path) -> _Known:
@@ -629,9 +732,11 @@ def _inside(known: _Known, segment: object, path: Path) -> _Known:
     match known, segment:
         case None, _:
             return None
-        case Field(kind=FieldKind.LIST), int() | "first" | "last":
+        case Field(kind=FieldKind.ROWS), int() | "first" | "last":
             return known.columns
-        case Field(kind=FieldKind.LIST | FieldKind.TEXT), "size":
+        case Field(kind=FieldKind.ROWS | FieldKind.TEXT | FieldKind.LIST | FieldKind.MULTI), "size":
+            return None
+        case Field(kind=FieldKind.MULTI), int() | "first" | "last":
             return None
         case tuple(), str():
             columns = {column.path: column for column in known}

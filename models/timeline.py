@@ -1,15 +1,12 @@
 """The timeline of an item: comments, stages, what rules did; newest first."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Index, Row, and_, literal, null, or_, select, union_all
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ForeignKey, Index, literal, null, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Record
+from models.keyset import Order, Wanted
 from models.pipeline import Stage
 from models.provenance import MadeByRun
 from models.rule import RuleVersion
@@ -23,14 +20,6 @@ class TimelineKind(StrEnum):
     RULE_RUN = "rule run"
 
 
-class TimelineKey(NamedTuple):
-    """Where an entry stands among the others of its item."""
-
-    at: datetime
-    kind: str
-    id: int
-
-
 class TimelineComment(Record, Base, kw_only=True):
     __tablename__ = "timeline_comments"
     __table_args__ = (Index(None, "item_id", "id"), Record.options)
@@ -41,10 +30,8 @@ class TimelineComment(Record, Base, kw_only=True):
     made_by_run_id: Mapped[MadeByRun] = mapped_column(init=False)
 
 
-async def timeline_of(
-    session: AsyncSession, item_id: int, *, before: TimelineKey | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Return comments, stage entries and ended runs of an item, the newest before that key.
+def timeline_of(item_id: int) -> tuple[Wanted, Order]:
+    """Return comments, stage entries and ended runs of an item, and their order, newest first.
 
     Rows have `kind`, `id`, `at`, `title` (of the stage or rule), `text`, `state` (of a run),
     `author_id` and `run_id` (which rule run it is or was made by).
@@ -88,9 +75,4 @@ async def timeline_of(
         .where(RuleRun.item_id == item_id, RuleRun.finished_at.is_not(None))
     )
     merged = union_all(comments, entries, runs).subquery()
-    at, kind, key = merged.c.at, merged.c.kind, merged.c.id
-    wanted = select(merged).order_by(at.desc(), kind.desc(), key.desc()).limit(limit)
-    if before is not None:
-        same_moment = or_(kind < before.kind, and_(kind == before.kind, key < before.id))
-        wanted = wanted.where(or_(at < before.at, and_(at == before.at, same_moment)))
-    return (await session.execute(wanted)).all()
+    return select(merged), Order((merged.c.at, merged.c.kind, merged.c.id), descending=True)

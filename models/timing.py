@@ -1,10 +1,13 @@
-"""When a rule is due: at once, or some time after its anchor (entering the stage).
+"""When a rule is due: at once, some time after its anchor, or around a date of the item.
 
+The anchor is when the rule starts counting: entering the stage, or the end of the rule above it.
 Moments go in and come out as aware UTC. Days and longer are counted on the calendar of a named
 time zone, seconds to hours on the clock.
 """
 
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
@@ -12,9 +15,16 @@ from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from whenever import Instant
+from whenever import Date, Instant, Time
+
+from models.errors import Problem
+from models.fields import Catalogue, FieldKind
 
 LONGEST_YEARS = 1000
+
+BEGINNING = datetime(1, 1, 3, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+"""What would be earlier or later is taken for these: in every zone they are moments."""
 
 NOT_A_PLACE = frozenset({"Factory", "localtime"})
 
@@ -38,6 +48,9 @@ A_YEAR = {
     Unit.MONTHS: 12,
     Unit.YEARS: 1,
 }
+
+
+ON_THE_CALENDAR = frozenset({Unit.DAYS, Unit.WEEKS, Unit.MONTHS, Unit.YEARS})
 
 
 class Delay(BaseModel):
@@ -69,9 +82,34 @@ class Delay(BaseModel):
         due = local.add(**{self.unit.value: self.amount}, disambiguation="compatible")
         return due.to_instant().to_stdlib()
 
+    def begins_at(self, end: datetime, zone: str) -> datetime:
+        """Return the moment so long before the end, aware UTC, counted as `ends_at` counts."""
+        if not self.amount:
+            return end
+        local = Instant(end).to_tz(check_zone(zone))
+        begin = local.subtract(**{self.unit.value: self.amount}, disambiguation="compatible")
+        return begin.to_instant().to_stdlib()
+
+    def day_after(self, day: date) -> date:
+        """Return the day so long after, of a shorter month its last; hours are a ValueError."""
+        return Date(day).add(**self._calendar()).to_stdlib()
+
+    def day_before(self, day: date) -> date:
+        """Return the day so long before, of a shorter month its last; hours are a ValueError."""
+        return Date(day).subtract(**self._calendar()).to_stdlib()
+
+    def _calendar(self) -> dict[str, int]:
+        if self.unit not in ON_THE_CALENDAR:
+            raise ValueError("between days there are days, weeks, months and years")
+        return {self.unit.value: self.amount}
+
+    @property
+    def span(self) -> str:
+        """How long it is, in words."""
+        return f"{self.amount} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
+
     def in_words(self) -> str:
-        unit = self.unit.removesuffix("s") if self.amount == 1 else self.unit
-        return f"{self.amount} {unit} after"
+        return f"{self.span} after"
 
 
 class AtOnce(BaseModel):
@@ -98,7 +136,193 @@ class AfterDelay(Delay):
         return self.ends_at(anchor, zone)
 
 
-Timing = Annotated[AtOnce | AfterDelay, Field(discriminator="kind")]
+class Direction(StrEnum):
+    BEFORE = "before"
+    AT = "at"
+    AFTER = "after"
+
+
+class WhenPast(StrEnum):
+    """What becomes of a run whose moment has passed when it begins to wait."""
+
+    RUN = "run"
+    SKIP = "skip"
+
+
+class WhenEmpty(StrEnum):
+    """What becomes of a run while the field is empty; to wait is until it is filled in."""
+
+    WAIT = "wait"
+    SKIP = "skip"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class Due:
+    """When a run is due. If `at` is None it waits until that is known, or is skipped, and why."""
+
+    at: datetime | None
+    skipped: str | None = None
+
+
+class AroundDate(Delay):
+    """Due some time before or after a date field of the item, or when it comes.
+
+    A date counts from 00:00 in the company's time zone. While the run waits it follows the field.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "around_date",
+                    "field": "deal.close_date",
+                    "direction": "before",
+                    "amount": 3,
+                    "unit": "days",
+                },
+                {"kind": "around_date", "field": "deal.custom.renewal", "direction": "at"},
+            ]
+        }
+    )
+
+    kind: Literal["around_date"] = "around_date"
+    field: str = Field(
+        max_length=200,
+        description="A date or datetime of the item itself, custom fields included.",
+        examples=["deal.close_date", "item.custom.renewal"],
+    )
+    direction: Direction
+    amount: int = Field(
+        default=0, ge=0, strict=True, description="How long before or after; nothing for `at`."
+    )
+    unit: Unit = Unit.DAYS
+    when_past: WhenPast = Field(
+        default=WhenPast.RUN, description="If the moment is past already: run at once, or skip."
+    )
+    when_empty: WhenEmpty = Field(
+        default=WhenEmpty.WAIT, description="`wait` is until the field is filled in."
+    )
+
+    @model_validator(mode="after")
+    def _amount_suits_direction(self) -> Self:
+        if self.direction is Direction.AT and self.amount:
+            raise ValueError("at the date takes no amount; say before or after")
+        if self.direction is not Direction.AT and not self.amount:
+            raise ValueError(f"{self.direction} the date needs an amount of at least 1, or say at")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The field as the item calls it: `close_date`, `custom.renewal`."""
+        return self.field.partition(".")[2]
+
+    def due(self, value: object, anchor: datetime, zone: str) -> Due:
+        """Return when a rule that starts counting at the anchor is due, given the field's value.
+
+        Never before the anchor. A value that is no date is as good as none.
+        """
+        moment = moment_of(value, zone)
+        if moment is None:
+            match self.when_empty:
+                case WhenEmpty.WAIT:
+                    return Due(None)
+                case WhenEmpty.SKIP:
+                    return Due(None, f"{self._called} is empty")
+                case WhenEmpty.RUN:
+                    return Due(anchor)
+        due = self.due_at(moment, zone)
+        if due < anchor and self.when_past is WhenPast.SKIP:
+            return Due(None, f"{self._called} {self._counted_from(value, zone)} was past")
+        return Due(max(due, anchor))
+
+    def due_at(self, moment: datetime, zone: str) -> datetime:
+        """Return the moment so long before or after the one of the field, aware UTC.
+
+        Counted on the calendar as delays are: 31 March less a month is the last of February. A
+        naive moment or an unknown zone is a ValueError.
+        """
+        moment = Instant(moment).to_stdlib()
+        zone = check_zone(zone)
+        if self.direction is Direction.AT:
+            return moment
+        back = self.direction is Direction.BEFORE
+        try:
+            due = self.begins_at(moment, zone) if back else self.ends_at(moment, zone)
+        except ValueError:  # Not in the years 1 to 9999.
+            return BEGINNING if back else END
+        return min(max(due, BEGINNING), END)
+
+    def in_words(self) -> str:
+        if self.direction is Direction.AT:
+            return f"at {self.field}"
+        return f"{self.span} {self.direction} {self.field}"
+
+    @property
+    def _called(self) -> str:
+        return self.name.removeprefix("custom.").replace("_", " ")
+
+    def _counted_from(self, value: object, zone: str) -> str:
+        """Return the date and what is counted from it, in words: `1 March 2027 − 3 days`."""
+        read = _read(value)
+        local = Instant(read).to_tz(zone).to_stdlib() if isinstance(read, datetime) else read
+        day = "" if local is None else f"{local.day} {local:%B} {local.year}"
+        time = f" {local:%H:%M}" if isinstance(local, datetime) else ""
+        sign = {Direction.BEFORE: f" − {self.span}", Direction.AFTER: f" + {self.span}"}
+        return day + time + sign.get(self.direction, "")
+
+
+Timing = Annotated[AtOnce | AfterDelay | AroundDate, Field(discriminator="kind")]
+
+DATES = frozenset({FieldKind.DATE, FieldKind.DATETIME})
+
+
+def check(timing: Timing, catalogue: Catalogue) -> list[Problem]:
+    """Return why rules for items with these fields could not be timed so.
+
+    Pointers begin at the timing: `/field`.
+    """
+    if not isinstance(timing, AroundDate):
+        return []
+    own = (f"{catalogue.item_type}.", "item.")
+    dates = {
+        path: field
+        for path, field in catalogue.fields.items()
+        if field.kind in DATES and path.startswith(own)
+    }
+    if timing.field in dates:
+        return []
+    field = catalogue.find(timing.field)
+    if field is None:
+        return [Problem("/field", replace(catalogue, fields=dates).unknown(timing.field))]
+    reason = f"{field.path} is no date of the item, as {next(iter(dates))} is"
+    return [Problem("/field", reason)]
+
+
+def moment_of(value: object, zone: str) -> datetime | None:
+    """Return the moment that the value of a date field means, aware UTC; None if it is no date.
+
+    A date is 00:00 in the zone, or the first moment of a day that begins later. Texts are read as
+    ISO 8601; a clock time without its zone is no moment.
+    """
+    read = _read(value)
+    if read is None or isinstance(read, datetime):
+        return read
+    day = Date(min(max(read, BEGINNING.date()), END.date()))
+    midnight = day.at(Time()).assume_tz(check_zone(zone), disambiguation="compatible")
+    return midnight.to_instant().to_stdlib()
+
+
+def _read(value: object) -> date | None:
+    """Return a date, or a moment in UTC, as stored in a column or as JSON."""
+    if isinstance(value, str):
+        for fromisoformat in (date.fromisoformat, datetime.fromisoformat):
+            with suppress(ValueError):
+                return _read(fromisoformat(value))
+    if isinstance(value, datetime):
+        ours = value.utcoffset() is not None and BEGINNING <= value <= END
+        return value.astimezone(UTC) if ours else None
+    return value if isinstance(value, date) else None
 
 
 def check_zone(name: str) -> str:

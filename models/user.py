@@ -3,12 +3,20 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models import clock
-from models.base import Base, EnumText, Record
+from models.base import (
+    Base,
+    EnumText,
+    ExternalId,
+    Record,
+    Versioned,
+    containing,
+    having,
+)
 from models.department import Department, departments_above
 from models.errors import Conflict, Invalid, NotFound, Problem
 
@@ -19,7 +27,14 @@ class Role(StrEnum):
     AGENT = "agent"
 
 
-class User(Record, Base, kw_only=True):
+class Reach(StrEnum):
+    """Whose items an agent sees and moves; managers and administrators reach all."""
+
+    OWN = "own"
+    DEPARTMENT = "department"
+
+
+class User(Record, Versioned, Base, kw_only=True):
     """`locale` and `time_zone` are the company's where the person has none of their own."""
 
     __tablename__ = "users"
@@ -37,6 +52,8 @@ class User(Record, Base, kw_only=True):
     active: Mapped[bool] = mapped_column(default=True)
     absent_from: Mapped[datetime | None] = mapped_column(default=None)
     absent_until: Mapped[datetime | None] = mapped_column(default=None)
+    reach: Mapped[Reach] = mapped_column(EnumText(Reach), default=Reach.DEPARTMENT)
+    external_id: Mapped[ExternalId] = mapped_column(default=None, index=True, unique=True)
 
     def is_available(self) -> bool:
         """Tell whether the person works here and is not away now; no end means until further."""
@@ -86,6 +103,11 @@ async def save_user(session: AsyncSession, user: User) -> None:
         select(User.id).where(User.role == Role.ADMIN, User.active).with_for_update(key_share=True)
     ):
         raise Conflict(f"{user.name} is the last active administrator.")
+
+
+def users_where(*, q: str | None = None, **values: object) -> Select[User]:
+    """Return the users that have these values, None meaning any; `q` is looked for in names."""
+    return having(select(User), **values).where(*containing(User.name, q))
 
 
 async def administrators(session: AsyncSession) -> list[User]:

@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fixtures.runner",
     "tests.fixtures.scene",
     "tests.fixtures.api",
+    "tests.fixtures.company",
     "tests.fixtures.world",
     "tests.fixtures.processes",
 ]

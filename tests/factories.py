@@ -46,7 +46,7 @@ def a_rule(
     **rest: Any,
 ) -> Rule:
     """Hang a rule on a stage without asking whether it makes sense."""
-    rule = Rule(stage=stage, position=position)
+    rule = Rule(stage=stage, position=position, enabled=rest.pop("enabled", True))
     rule.version = RuleVersion(
         rule=rule,
         number=1,

@@ -2,7 +2,15 @@
 
 from pydantic import Field
 
-from activities.registry import ActionContext, ActionGroup, ActionParams, UserChoice, rule_action
+from activities.registry import (
+    ActionContext,
+    ActionGroup,
+    ActionParams,
+    Result,
+    UserChoice,
+    rule_action,
+)
+from models.fields import FieldKind
 from models.history import HistoryKind, about_item
 from models.item_type import ItemType
 from models.stage_entry import sign
@@ -16,7 +24,12 @@ class AddHistoryEntry(ActionParams):
     )
 
 
-@rule_action(title="Add history entry", group=ActionGroup.EMPLOYEE_CONTROL, items=ItemType)
+@rule_action(
+    title="Add history entry",
+    group=ActionGroup.EMPLOYEE_CONTROL,
+    items=ItemType,
+    results=[Result("text", "Text", FieldKind.TEXT)],
+)
 async def add_history_entry(params: AddHistoryEntry, context: ActionContext) -> str:
     """Write an entry of kind Information into the history of the item, not on its timeline."""
     line = about_item(context.item, HistoryKind.INFORMATION, context.render(params.text))
@@ -24,4 +37,5 @@ async def add_history_entry(params: AddHistoryEntry, context: ActionContext) -> 
     if params.created_by is not None:
         line.author_id = (await context.user(params.created_by)).id
     context.session.add(line)
+    context.leave(text=line.text)
     return "Wrote a history entry."

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from activities.registry import ActionContext, ActionGroup, ActionParams, rule_action
+from activities.registry import ActionContext, ActionGroup, ActionParams, Result, rule_action
 from models.client import Client, lock_clients, uses_of
 from models.contact_point import ContactPoint
 from models.exclusion import exclude
+from models.fields import FieldKind
 from models.item import Item, Lead
 from models.item_type import ItemType
 from models.recycle_bin import delete_client, delete_item
@@ -27,6 +28,11 @@ class AddToExclusions(ActionParams):
     group=ActionGroup.CLIENT_BASE,
     items=[ItemType.LEAD, ItemType.DEAL],
     warning="Deletes the item and clients that nothing else uses; statistics will miss them.",
+    results=[
+        Result("listed", "Addresses listed", FieldKind.NUMBER),
+        Result("deleted", "Clients deleted", FieldKind.NUMBER),
+        Result("staying", "Clients who stay", FieldKind.NUMBER),
+    ],
 )
 async def add_to_exclusions(params: AddToExclusions, context: ActionContext) -> str:
     """Put the client's phones and e-mails on the exceptions list and delete item and client.
@@ -51,6 +57,7 @@ async def add_to_exclusions(params: AddToExclusions, context: ActionContext) -> 
     listed = await exclude(
         context.session, points, comment=f"{context.run.version.title}: {item.called}"
     )
+    context.leave(listed=len(listed), deleted=len(gone), staying=len(staying))
     return _told(item, gone, staying, len(listed), listed_too=params.list_clients_who_stay)
 
 

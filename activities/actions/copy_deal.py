@@ -11,6 +11,7 @@ from activities.registry import (
     ActionContext,
     ActionGroup,
     ActionParams,
+    Result,
     RowId,
     RulePlace,
     UserChoice,
@@ -18,6 +19,7 @@ from activities.registry import (
     rule_action,
 )
 from models.errors import Conflict, Invalid, NotFound, Problem
+from models.fields import FieldKind
 from models.item import Deal, Item
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage, first_stage
@@ -71,7 +73,16 @@ class CopyDeal(ActionParams):
         return stage
 
 
-@rule_action(title="Copy deal", group=ActionGroup.RECURRING_SALES, items=[ItemType.DEAL])
+@rule_action(
+    title="Copy deal",
+    group=ActionGroup.RECURRING_SALES,
+    items=[ItemType.DEAL],
+    results=[
+        Result("id", "ID", FieldKind.NUMBER),
+        Result("title", "Title", FieldKind.TEXT),
+        Result("url", "Link", FieldKind.TEXT),
+    ],
+)
 async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
     """Copy the deal with its client, products and fields; the copy enters its stage as if new."""
     source = context.item
@@ -96,11 +107,14 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         comments=source.comments,
         custom=dict(source.custom),
         product_rows=[
-            ProductRow(name=row.name, price=row.price, quantity=row.quantity)
+            ProductRow.of(
+                name=row.name, price=row.price, quantity=row.quantity, product_id=row.product_id
+            )
             for row in source.product_rows
         ],
         source_item=source,
     )
     stage = await params.target(context.session, source.pipeline_id)
     await context.create(copy, stage)
+    context.leave(id=copy.id, title=copy.title, url=context.url_of(copy))
     return f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."

@@ -6,10 +6,12 @@ from activities.registry import (
     ActionContext,
     ActionGroup,
     ActionParams,
+    Result,
     UserChoice,
     as_title,
     rule_action,
 )
+from models.fields import FieldKind
 from models.item import Lead
 from models.item_type import ItemType
 from models.templates import Template
@@ -24,7 +26,16 @@ class CreateRepeatLead(ActionParams):
     )
 
 
-@rule_action(title="Create repeat lead", group=ActionGroup.RECURRING_SALES, items=[ItemType.DEAL])
+@rule_action(
+    title="Create repeat lead",
+    group=ActionGroup.RECURRING_SALES,
+    items=[ItemType.DEAL],
+    results=[
+        Result("id", "ID", FieldKind.NUMBER),
+        Result("title", "Title", FieldKind.TEXT),
+        Result("url", "Link", FieldKind.TEXT),
+    ],
+)
 async def create_repeat_lead(params: CreateRepeatLead, context: ActionContext) -> str:
     """Create a lead for the client of the deal; being tied to a client makes it a repeat lead."""
     client = context.client_or_fail()
@@ -36,4 +47,5 @@ async def create_repeat_lead(params: CreateRepeatLead, context: ActionContext) -
         source_item=context.item,
     )
     await context.create(lead)  # enters the first stage, whose rules start
+    context.leave(id=lead.id, title=lead.title, url=context.url_of(lead))
     return f"Created repeat lead {lead.id} «{lead.title}»."

@@ -6,10 +6,12 @@ from activities.registry import (
     ActionContext,
     ActionGroup,
     ActionParams,
+    Result,
     UserChoice,
     as_title,
     rule_action,
 )
+from models.fields import FieldKind
 from models.item_type import ItemType
 from models.task import Task, TaskPart, TaskPerson, TaskPriority
 from models.templates import Template
@@ -45,7 +47,17 @@ class CreateTask(ActionParams):
     result_required: bool = Field(default=False, title="A result is required")
 
 
-@rule_action(title="Create task", group=ActionGroup.EMPLOYEE_CONTROL, items=ItemType)
+@rule_action(
+    title="Create task",
+    group=ActionGroup.EMPLOYEE_CONTROL,
+    items=ItemType,
+    results=[
+        Result("id", "ID", FieldKind.NUMBER),
+        Result("title", "Title", FieldKind.TEXT),
+        Result("responsible", "Responsible person", FieldKind.TEXT),
+        Result("deadline", "Deadline", FieldKind.DATETIME),
+    ],
+)
 async def create_task(params: CreateTask, context: ActionContext) -> str:
     """Create a task tied to the item; it remembers the rule run, hence the stage, that made it."""
     task = Task(
@@ -73,4 +85,10 @@ async def create_task(params: CreateTask, context: ActionContext) -> str:
     )
     context.session.add(task)
     await context.session.flush()
+    context.leave(
+        id=task.id,
+        title=task.title,
+        responsible=task.responsible and task.responsible.name,
+        deadline=task.deadline_at,
+    )
     return f"Created task {task.id} «{task.title}»."

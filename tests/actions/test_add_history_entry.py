@@ -95,7 +95,8 @@ async def test_the_timeline_shows_the_run_and_no_comment(
     await runner.do(entry.id)
 
     async with database.reading() as session:
-        shown = await timeline_of(session, entry.item_id, before=None, limit=10)
+        rows, order = timeline_of(entry.item_id)
+        shown = (await session.execute(rows.order_by(*order.by()))).all()
     assert [row.kind for row in shown] == [TimelineKind.RULE_RUN, TimelineKind.STAGE_ENTRY]
     assert await all_of(database, TimelineComment) == []
 

@@ -253,14 +253,14 @@ async def test_a_rule_that_says_nothing_else_is_saved_with_the_usual_title(
         (
             {"responsible": {"by": "user"}},
             "/params/responsible",
-            "Value error, a choice by user needs an id",
+            "a choice by user needs an id",
         ),
         (
             {"responsible": {"by": "supervisor", "id": 1}},
             "/params/responsible",
-            "Value error, a choice by supervisor has no id",
+            "a choice by supervisor has no id",
         ),
-        ({"titel": "Again"}, "/params/titel", "Extra inputs are not permitted"),
+        ({"titel": "Again"}, "/params/titel", "unknown field titel, did you mean title?"),
     ],
 )
 async def test_a_rule_that_could_not_run_is_refused_with_place_and_reason(
@@ -286,6 +286,6 @@ async def test_an_action_that_does_not_exist_is_refused_with_those_that_do(
     problems = await refused(database, incoming, "make_coffee")
 
     assert problems == {
-        "/action": "There is no action make_coffee; there are add_history_entry, "
+        "/action": "There is no action make_coffee. There are add_history_entry, "
         "add_to_exclusions, copy_deal, create_repeat_lead, create_task, notify_supervisor."
     }

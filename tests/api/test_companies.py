@@ -21,11 +21,19 @@ async def test_a_company_reads_as_created(api: httpx2.AsyncClient) -> None:
     assert roofs == {
         "id": roofs["id"],
         "name": "Roofs & Co",
+        "industry": None,
+        "address": None,
+        "founded_year": None,
+        "employees": None,
+        "annual_revenue": None,
+        "parent_id": None,
         "comments": "Since 1990",
         "phones": ["030 1234567"],
         "emails": ["a@roofs.de"],
+        "external_id": None,
         "made_by_run_id": None,
         "created_at": roofs["created_at"],
+        "version": 1,
     }
 
 
@@ -35,8 +43,55 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
 
     changed = await api.patch(f"{COMPANIES}/{roofs['id']}", json=changes)
 
-    assert changed.json() == roofs | changes
-    assert (await api.get(COMPANIES)).json()["items"] == [roofs | changes]
+    assert changed.json() == roofs | changes | {"version": 2}
+    assert (await api.get(COMPANIES)).json()["items"] == [roofs | changes | {"version": 2}]
+
+
+async def test_a_company_says_what_it_is_and_whose_subsidiary(api: httpx2.AsyncClient) -> None:
+    holding = await firm(api, name="Holding")
+    said = {
+        "industry": "roofing",
+        "address": "Berlin",
+        "founded_year": 1990,
+        "employees": 12,
+        "annual_revenue": "1250000.00",
+        "parent_id": holding["id"],
+    }
+
+    roofs = await firm(api, **said)
+    changed = await api.patch(f"{COMPANIES}/{roofs['id']}", json={"parent_id": None})
+    found = await api.get(COMPANIES, params={"industry": "roofing"})
+
+    assert {name: roofs[name] for name in said} == said
+    assert changed.json()["parent_id"] is None
+    assert [each["id"] for each in found.json()["items"]] == [roofs["id"]]
+
+
+async def test_no_company_is_over_itself(api: httpx2.AsyncClient) -> None:
+    top = await firm(api, name="Top")
+    middle = await firm(api, name="Middle", parent_id=top["id"])
+    bottom = await firm(api, name="Bottom", parent_id=middle["id"])
+
+    refused = await api.patch(f"{COMPANIES}/{top['id']}", json={"parent_id": bottom["id"]})
+    itself = await api.patch(f"{COMPANIES}/{top['id']}", json={"parent_id": top["id"]})
+
+    assert refused.json()["errors"] == [
+        {
+            "field": "/parent_id",
+            "reason": "Top cannot be a subsidiary of Bottom: that is a circle.",
+        }
+    ]
+    assert itself.status_code == 422
+
+
+async def test_a_company_with_a_subsidiary_stays(api: httpx2.AsyncClient) -> None:
+    top = await firm(api)
+    below = await firm(api, name="Below", parent_id=top["id"])
+
+    deleted = await api.delete(f"{COMPANIES}/{top['id']}")
+
+    assert deleted.status_code == 409
+    assert deleted.json()["detail"].endswith(f"is still used: company {below['id']}.")
 
 
 async def test_a_company_that_nothing_uses_is_gone_when_deleted(api: httpx2.AsyncClient) -> None:
@@ -84,6 +139,8 @@ async def test_of_many_uses_the_first_are_named(
         ({"phones": ["call me"]}, "/phones/0"),
         ({"emails": ["a@roofs.de", "a@"]}, "/emails/1"),
         ({"owner": "Anna"}, "/owner"),
+        ({"founded_year": 99999}, "/founded_year"),
+        ({"parent_id": 4711}, "/parent_id"),
     ],
     ids=str,
 )

@@ -46,6 +46,7 @@ async def test_a_contact_reads_as_created(api: httpx2.AsyncClient) -> None:
         "emails": ["Anna@Example.com"],
         "made_by_run_id": None,
         "created_at": anna["created_at"],
+        "version": 1,
     }
 
 
@@ -60,8 +61,8 @@ async def test_phones_that_are_sent_replace_all_phones_and_nothing_else(
 
     changed = await api.patch(f"{CONTACTS}/{anna['id']}", json={"phones": phones})
 
-    assert changed.json() == anna | {"phones": phones}
-    assert (await api.get(f"{CONTACTS}/{anna['id']}")).json() == anna | {"phones": phones}
+    assert changed.json() == anna | {"phones": phones, "version": 2}
+    assert (await api.get(f"{CONTACTS}/{anna['id']}")).json() == changed.json()
 
 
 async def test_fields_can_be_emptied(api: httpx2.AsyncClient) -> None:
@@ -73,7 +74,7 @@ async def test_fields_can_be_emptied(api: httpx2.AsyncClient) -> None:
 
     changed = await api.patch(f"{CONTACTS}/{anna['id']}", json=nothing)
 
-    assert changed.json() == anna | nothing
+    assert changed.json() == anna | nothing | {"version": 2}
 
 
 async def test_an_address_that_could_never_be_read_does_not_stand_in_the_way(

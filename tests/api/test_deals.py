@@ -36,6 +36,7 @@ async def test_a_deal_keeps_what_was_said_of_it(
     await company.pipeline("New")
     anna, ben, firm = Contact(first_name="Anna"), Contact(first_name="Ben"), Company(name="Firm")
     await company.add(anna, ben, firm)
+    await company.custom("floors", "number")
     said = {
         "title": "Roof",
         "responsible_id": None,
@@ -48,8 +49,10 @@ async def test_a_deal_keeps_what_was_said_of_it(
         "close_date": "2027-02-28",
         "source": "Fair",
         "comments": "Urgent",
-        "custom": {"contract_no": "A-1", "floors": 3, "steep": True},
-        "product_rows": [{"name": "Tile", "price": "2.50", "quantity": "600.00"}],
+        "custom": {"floors": 3},
+        "product_rows": [
+            {"name": "Tile", "price": "2.50", "quantity": "600.00", "product_id": None}
+        ],
     }
 
     deal = await company.deal(**said)
@@ -150,6 +153,8 @@ async def test_a_stage_of_another_pipeline_than_the_one_named_is_refused(
 
 async def test_a_change_is_kept_in_history(company: SmallCompany, api: httpx2.AsyncClient) -> None:
     await company.pipeline("New")
+    await company.custom("floors", "number")
+    await company.custom("steep", "boolean")
     deal = await company.deal(amount="100", custom={"floors": 3, "steep": True})
 
     answer = await api.patch(
@@ -171,8 +176,9 @@ async def test_what_does_not_change_leaves_no_trace(
     company: SmallCompany, api: httpx2.AsyncClient
 ) -> None:
     await company.pipeline("New")
+    await company.custom("floors", "number")
     row = {"name": "Tile", "price": "2.50"}
-    said = {"title": "Roof", "amount": "100", "custom": {"a": 1}, "product_rows": [row]}
+    said = {"title": "Roof", "amount": "100", "custom": {"floors": 1}, "product_rows": [row]}
     deal = await company.deal(**said)
 
     answer = await api.patch(f"/v1/deals/{deal['id']}", json=said)

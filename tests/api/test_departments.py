@@ -31,6 +31,7 @@ async def test_a_department_reads_as_created(api: httpx2.AsyncClient, admin: Use
         "parent_id": whole["id"],
         "head_id": admin.id,
         "created_at": sales["created_at"],
+        "version": 1,
     }
 
 
@@ -42,7 +43,7 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient, admin: User) -
         f"{DEPARTMENTS}/{sales['id']}", json={"name": "Selling", "parent_id": None}
     )
 
-    assert changed.json() == sales | {"name": "Selling", "parent_id": None}
+    assert changed.json() == sales | {"name": "Selling", "parent_id": None, "version": 2}
 
 
 async def test_departments_below_another_are_listed(api: httpx2.AsyncClient) -> None:
@@ -119,7 +120,7 @@ async def test_a_head_who_has_left_meanwhile_does_not_stand_in_the_way(
         f"{DEPARTMENTS}/{sales['id']}", json={"name": "Selling", "head_id": bob["id"]}
     )
 
-    assert changed.json() == sales | {"name": "Selling"}
+    assert changed.json() == sales | {"name": "Selling", "version": 2}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event, select
 
-from api.dependencies import Session, cursor
-from models.api_token import ApiToken, make_token
+from api.dependencies import Session
+from api.paging import PageQuery
+from models.api_token import ApiToken, make_token, revoke_token
 from models.database import Database
 from models.exclusion import Exclusion, ExclusionKind
 from models.user import User
@@ -62,41 +63,48 @@ async def test_a_request_opens_one_transaction_only(
     assert len(begun) == 1
 
 
-@pytest.mark.parametrize("token", ["", "Basic abc", "Bearer", "Bearer cue_wrong", "Bearer ä"])
-async def test_without_a_valid_token_nothing_is_told(
-    stranger: httpx2.AsyncClient, token: str
-) -> None:
-    answer = await stranger.get("/v1/deals", headers={b"Authorization": token.encode()})
+@pytest.mark.parametrize("header", ["", "Basic abc", "Bearer"])
+async def test_without_a_token_nothing_is_told(stranger: httpx2.AsyncClient, header: str) -> None:
+    answer = await stranger.get("/v1/deals", headers={"Authorization": header})
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["type"] == "/problems/unauthorized"
+    assert "Authorization: Bearer" in answer.json()["detail"]
 
 
-async def test_a_token_that_has_expired_or_whose_user_has_left_opens_nothing(
+@pytest.mark.parametrize("token", ["cue_wrong", "ä"])
+async def test_a_token_that_is_none_opens_nothing(stranger: httpx2.AsyncClient, token: str) -> None:
+    answer = await stranger.get("/v1/deals", headers={b"Authorization": f"Bearer {token}".encode()})
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert answer.json()["detail"] == "There is no such token."
+
+
+async def test_a_token_that_was_valid_once_says_why_it_is_not(
     stranger: httpx2.AsyncClient, database: Database
 ) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
     async with database.transaction() as session:
-        past = datetime(2020, 1, 1, tzinfo=UTC)
         expired = make_token(session, User(name="Eve"), "old", expires_at=past)
-        gone = make_token(session, User(name="Gus", active=False), "his")
+        left = make_token(session, User(name="Gus", active=False), "his")
+        revoked = make_token(session, User(name="Ida"), "lost")
+        revoke_token((await session.scalars(select(ApiToken).where(ApiToken.name == "lost"))).one())
 
     answers = [
         await stranger.get("/v1/deals", headers={"Authorization": f"Bearer {token}"})
-        for token in (expired, gone)
+        for token in (expired, left, revoked)
     ]
 
-    assert [answer.status_code for answer in answers] == [401, 401]
-
-
-async def test_a_revoked_token_opens_nothing(api: httpx2.AsyncClient, database: Database) -> None:
-    async with database.transaction() as session:
-        token = (await session.scalars(select(ApiToken))).one()
-        token.revoked_at = datetime.now(UTC)
-
-    answer = await api.get("/v1/deals")
-
-    assert answer.status_code == 401
+    assert [(answer.status_code, answer.json()["detail"]) for answer in answers] == [
+        (401, "This token expired on 2020-01-01."),
+        (401, "The user of this token no longer works here."),
+        (401, f"This token was revoked on {datetime.now(UTC):%Y-%m-%d}."),
+    ]
+    assert {answer.headers["www-authenticate"] for answer in answers} == {
+        'Bearer error="invalid_token"'
+    }
 
 
 async def test_a_list_comes_in_pages(api: httpx2.AsyncClient, company: SmallCompany) -> None:
@@ -147,6 +155,8 @@ async def test_a_page_that_is_none_is_refused(
     ("path", "key"),
     [
         ("/v1/items/{}/timeline", ["2027-01-01T00:00:00", "comment", 1]),
+        ("/v1/items/{}/timeline", [None, "comment", 1]),
+        ("/v1/items/{}/agenda", [None, None, 1]),
         ("/v1/items/{}/timeline", ["0001-01-01T00:00:00+14:00", "comment", 1]),
         ("/v1/items/{}/timeline", ["2027-01-01T00:00:00Z", "\0", 1]),
         ("/v1/items/{}/timeline", ["2027-01-01T00:00:00Z", "comment", 10**30]),
@@ -160,6 +170,8 @@ async def test_a_forged_end_of_a_page_is_refused(
     await company.pipeline("New")
     deal = await company.deal()
 
-    answer = await api.get(path.format(deal["id"]), params={"after": cursor(key)})
+    after = PageQuery().cursor(tuple(key))
+    answer = await api.get(path.format(deal["id"]), params={"after": after})
 
     assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "/after"

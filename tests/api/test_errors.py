@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.dependencies import Session
-from api.errors import STATUS
+from api.errors import KINDS, STATUS, Kind, title_of
 from models import errors
 from models.errors import CrmError
 from models.user import User
@@ -23,6 +23,7 @@ async def test_what_is_not_there_is_a_404_in_words(api: httpx2.AsyncClient) -> N
         "status": 404,
         "detail": "There is no deal 42.",
         "errors": [],
+        "request_id": answer.headers["x-request-id"],
     }
 
 
@@ -162,3 +163,163 @@ def test_every_kind_of_fact_has_its_status() -> None:
     }
 
     assert set(STATUS) == kinds - {CrmError}
+
+
+async def test_an_unknown_field_is_told_with_the_nearest_known(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/v1/deals", json={"title": "Roof", "contact_idd": 1, "zzz": 1})
+
+    assert [each["reason"] for each in answer.json()["errors"]] == [
+        "unknown field contact_idd, did you mean contact_id?",
+        "unknown field zzz",
+    ]
+
+
+async def test_an_unknown_field_deep_inside_has_a_nearest_too(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    [stage] = await company.pipeline("New")
+    rows = [{"name": "Tile", "price": "1", "quantitty": "2"}]
+    rule = {
+        "title": "Later",
+        "action": "add_history_entry",
+        "timing": {"kind": "after_delay", "amount": 1, "unit": "days", "unitt": "days"},
+    }
+
+    deal = await api.post("/v1/deals", json={"title": "Roof", "product_rows": rows})
+    saved = await api.post(f"/v1/stages/{stage}/rules", json=rule)
+
+    assert deal.json()["errors"] == [
+        {
+            "field": "/product_rows/0/quantitty",
+            "reason": "unknown field quantitty, did you mean quantity?",
+        }
+    ]
+    assert saved.json()["errors"] == [
+        {"field": "/timing/unitt", "reason": "unknown field unitt, did you mean unit?"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "nearest"),
+    [
+        ("/v1/users", {"name": "Bob", "role": "amdin"}, "/role", "admin"),
+        ("/v1/pipelines", {"name": "Sales", "item_type": "dael"}, "/item_type", "deal"),
+        (
+            "/v1/pipelines",
+            {"name": "Sales", "item_type": "deal", "stages": [{"name": "Won", "kind": "wonn"}]},
+            "/stages/0/kind",
+            "won",
+        ),
+        ("/v1/exclusions", {"kind": "emial", "value": "a@b.example"}, "/kind", "email"),
+        ("/v1/tasks", {"title": "Call", "status": "in_progress"}, "/status", "in progress"),
+    ],
+)
+async def test_an_unknown_value_is_told_with_the_nearest_right_one(
+    api: httpx2.AsyncClient, path: str, body: dict[str, object], field: str, nearest: str
+) -> None:
+    answer = await api.post(path, json=body)
+
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert error["reason"].endswith(f", did you mean {nearest}?")
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "nearest"),
+    [
+        ({"action": "create_tsak"}, "/action", "create_task"),
+        (
+            {"timing": {"kind": "after_delay", "amount": 1, "unit": "day"}},
+            "/timing/unit",
+            "days",
+        ),
+        ({"timing": {"kind": "at_onse"}}, "/timing/kind", "at_once"),
+        ({"params": {"txt": "Seen", "text": "Seen"}}, "/params/txt", "text"),
+    ],
+)
+async def test_what_a_rule_probably_means_is_told(
+    api: httpx2.AsyncClient,
+    company: SmallCompany,
+    said: dict[str, object],
+    field: str,
+    nearest: str,
+) -> None:
+    [stage] = await company.pipeline("New")
+    rule = {"title": "Note", "action": "add_history_entry", "params": {"text": "Seen"}}
+
+    answer = await api.post(f"/v1/stages/{stage}/rules", json=rule | said)
+
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert f"did you mean {nearest}?" in error["reason"]
+
+
+async def test_an_unknown_value_of_a_filter_is_told_with_the_nearest(
+    api: httpx2.AsyncClient,
+) -> None:
+    answer = await api.get("/v1/runs", params={"state": "waitng"})
+
+    [error] = answer.json()["errors"]
+    assert error["field"] == "/state"
+    assert error["reason"].endswith(", did you mean waiting?")
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/deal/42", "/v1/deals/{deal_id}"),
+        ("/v1/itmes/7/move", "/v1/items/{item_id}/move"),
+        ("/deals", "/v1/deals"),
+    ],
+)
+async def test_a_path_that_is_none_is_told_with_the_nearest(
+    stranger: httpx2.AsyncClient, path: str, meant: str
+) -> None:
+    answer = await stranger.get(path)
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == f"There is no such path, did you mean {meant}?"
+
+
+async def test_what_is_not_there_by_its_id_keeps_its_own_words(api: httpx2.AsyncClient) -> None:
+    answer = await api.get("/v1/rules/42")
+
+    assert answer.json()["detail"] == "There is no rule 42."
+
+
+async def test_a_wrong_method_is_told_all_that_the_path_has(api: httpx2.AsyncClient) -> None:
+    many = await api.put("/v1/deals")
+    one = await api.post("/v1/deals/1")
+
+    assert (many.status_code, many.headers["allow"]) == (405, "GET, POST")
+    assert (one.status_code, one.headers["allow"]) == (405, "DELETE, GET, PATCH")
+
+
+async def test_a_very_long_name_is_not_repeated_whole(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/v1/deals", json={"title": "Roof", "x" * 10_000: 1})
+
+    assert len(answer.text) < 1000
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+async def test_the_type_of_a_problem_leads_to_what_it_means(
+    stranger: httpx2.AsyncClient, kind: Kind
+) -> None:
+    answer = await stranger.get(kind.type)
+
+    assert answer.status_code == 200
+    assert (answer.json()["type"], answer.json()["status"]) == (kind.type, kind.status)
+    assert len(answer.json()["meaning"]) > 40
+
+
+async def test_a_type_of_problem_that_is_none_is_a_404(stranger: httpx2.AsyncClient) -> None:
+    answer = await stranger.get("/problems/not-fuond")
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "Unknown type of problem not-fuond, did you mean not-found?"
+
+
+def test_every_kind_of_fact_is_explained() -> None:
+    assert {title_of(kind): status for kind, status in STATUS.items()}.items() <= {
+        kind.title: kind.status for kind in KINDS.values()
+    }.items()

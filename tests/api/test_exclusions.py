@@ -70,7 +70,7 @@ async def test_the_list_can_be_read_by_kind_commented_and_shortened(
     deleted = await api.delete(path)
 
     assert found == [mail]
-    assert changed.json() == mail | {"comment": "Sorry"}
+    assert changed.json() == mail | {"comment": "Sorry", "version": 2}
     assert deleted.status_code == 204
     assert (await api.get(path)).status_code == 404
 

@@ -21,6 +21,7 @@ async def test_a_new_installation_has_usual_settings(api: httpx2.AsyncClient) ->
         "locale": "en",
         "currency": "EUR",
         "phone_region": "DE",
+        "version": 1,
     }
 
 
@@ -29,7 +30,8 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
 
     changed = await api.patch(HOME, json={"time_zone": "Europe/Warsaw", "currency": "PLN"})
 
-    assert changed.json() == before | {"time_zone": "Europe/Warsaw", "currency": "PLN"}
+    told = before | {"time_zone": "Europe/Warsaw", "currency": "PLN", "version": 2}
+    assert changed.json() == told
     assert (await api.get(HOME)).json() == changed.json()
 
 

@@ -1,35 +1,19 @@
 """Items over HTTP: moved, and asked what happened and what will happen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import event
 
 from models.database import Database
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import counted
 
 IN_A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
 IN_A_WEEK = {"kind": "after_delay", "amount": 1, "unit": "weeks"}
 
 MOST_STATEMENTS_OF_A_MOVE = 12
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """List the SQL statements within the block."""
-    said: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        said.append(statement)
-
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield said
-    event.remove(engine, "before_cursor_execute", note)
 
 
 async def items(api: httpx2.AsyncClient, path: str, **params: Any) -> list[Any]:

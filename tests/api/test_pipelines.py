@@ -51,7 +51,7 @@ async def test_a_pipeline_is_renamed(api: httpx2.AsyncClient) -> None:
 
     changed = await api.patch(f"{PIPELINES}/{sales['id']}", json={"name": "Selling"})
 
-    assert changed.json() == sales | {"name": "Selling"}
+    assert changed.json() == sales | {"name": "Selling", "version": 2}
 
 
 async def test_an_idle_pipeline_is_deleted_with_its_stages(api: httpx2.AsyncClient) -> None:

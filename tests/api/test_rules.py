@@ -46,7 +46,7 @@ async def test_a_rule_is_kept_as_it_was_said(
     }
     assert rule["params"]["deadline"] == {"amount": 2, "unit": "days"}
     assert rule["params"]["priority"] == "normal"
-    assert (rule["stage_id"], rule["version"], rule["waiting"]) == (stage, 1, 0)
+    assert (rule["stage_id"], rule["text_version"], rule["waiting"]) == (stage, 1, 0)
     assert (await api.get(f"/v1/rules/{rule['id']}")).json() == rule
 
 
@@ -84,7 +84,7 @@ async def test_the_least_that_can_be_said_runs_at_once_below_the_others(
         ({"conditions": {"some": []}}, "/conditions"),
         ({"timing": {"kind": "after_delay", "amount": 1, "unit": "moons"}}, "/timing/unit"),
         ({"timing": {"kind": "after_delay", "amount": 10**9, "unit": "years"}}, "/timing"),
-        ({"timing": {"kind": "someday"}}, "/timing"),
+        ({"timing": {"kind": "someday"}}, "/timing/kind"),
         ({"title": " "}, "/title"),
         ({"position": -1}, "/position"),
         ({"colour": "red"}, "/colour"),
@@ -156,7 +156,12 @@ async def test_an_edit_makes_a_version_and_waiting_runs_keep_theirs(
     await company.move(deal["id"], won)
     await company.move(deal["id"], new)
 
-    assert answer.json() == rule | {"title": "New words", "version": 2, "waiting": 1}
+    assert answer.json() == rule | {
+        "title": "New words",
+        "version": rule["version"] + 1,
+        "text_version": 2,
+        "waiting": 1,
+    }
     newer, older = await runs_of(api, deal)
     assert (older["title"], older["rule_version"]) == ("Old words", 1)
     assert (newer["title"], newer["rule_version"]) == ("New words", 2)
@@ -192,7 +197,7 @@ async def test_moving_a_rule_up_is_no_edit(company: SmallCompany, api: httpx2.As
 
     answer = await api.patch(f"/v1/rules/{rule['id']}", json={"position": 1})
 
-    assert answer.json() == rule | {"position": 1}
+    assert answer.json() == rule | {"position": 1, "version": rule["version"] + 1}
 
 
 async def test_a_rule_switched_off_holds_what_waits_and_on_again_lets_it_go_on(
@@ -207,9 +212,10 @@ async def test_a_rule_switched_off_holds_what_waits_and_on_again_lets_it_go_on(
     on = await api.patch(f"/v1/rules/{rule['id']}", json={"enabled": True})
     [waiting] = await runs_of(api, deal)
 
-    assert off.json() == rule | {"enabled": False, "waiting": 1}
+    seen = rule["version"]
+    assert off.json() == rule | {"enabled": False, "waiting": 1, "version": seen + 1}
     assert (held["state"], held["held_because"]) == ("held", "the rule is switched off")
-    assert on.json() == rule | {"waiting": 1}
+    assert on.json() == rule | {"waiting": 1, "version": seen + 2}
     assert (waiting["state"], waiting["due_at"]) == ("waiting", held["due_at"])
 
 

@@ -40,6 +40,7 @@ async def test_a_stage_reads_as_created(api: httpx2.AsyncClient) -> None:
         "kind": "won",
         "position": 0,
         "created_at": won["created_at"],
+        "version": 1,
     }
 
 
@@ -79,7 +80,7 @@ async def test_a_stage_gets_another_name_and_kind_in_its_place(api: httpx2.Async
 
     changed = await api.patch(f"{STAGES}/{talks['id']}", json={"name": "Lost", "kind": "lost"})
 
-    assert changed.json() == talks | {"name": "Lost", "kind": "lost"}
+    assert changed.json() == talks | {"name": "Lost", "kind": "lost", "version": 2}
 
 
 async def test_pages_follow_the_order_of_stages(api: httpx2.AsyncClient) -> None:
@@ -87,7 +88,7 @@ async def test_pages_follow_the_order_of_stages(api: httpx2.AsyncClient) -> None
     elsewhere = await stage(api, other, "Elsewhere")
     second = await stage(api, sales, "Second")
     first = await stage(api, sales, "First", position=0)
-    second |= {"position": 1}
+    second |= {"position": 1, "version": 2}
 
     one = (await api.get(STAGES, params={"limit": 2})).json()
     two = (await api.get(STAGES, params={"limit": 2, "after": one["next"]})).json()

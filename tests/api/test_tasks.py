@@ -53,6 +53,7 @@ async def test_a_task_reads_as_created(
         "completed_at": None,
         "made_by_run_id": None,
         "created_at": made["created_at"],
+        "version": 1,
     }
 
 
@@ -69,8 +70,8 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient, admin: User) -
 
     changed = await api.patch(f"{TASKS}/{call['id']}", json=changes)
 
-    assert changed.json() == call | changes
-    assert (await api.get(f"{TASKS}/{call['id']}")).json() == call | changes
+    assert changed.json() == call | changes | {"version": 2}
+    assert (await api.get(f"{TASKS}/{call['id']}")).json() == changed.json()
 
 
 async def test_tasks_are_listed_by_item_person_and_status(
@@ -99,7 +100,7 @@ async def test_completing_a_task_is_remembered_until_it_is_taken_up_again(
     resumed = await api.patch(f"{TASKS}/{call['id']}", json={"status": "in progress"})
 
     assert completed.json()["completed_at"] is not None
-    assert resumed.json() == call | {"status": "in progress"}
+    assert resumed.json() == call | {"status": "in progress", "version": 3}
 
 
 async def test_a_task_that_requires_a_result_is_not_completed_without(

@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from models.user import User
-from tests.fixtures.api import SmallCompany
+from models.user import Role, User
+from tests.fixtures.api import SignIn, SmallCompany
 
 USERS = "/v1/users"
 
@@ -28,6 +28,7 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
         name="  Bob Builder ",
         email="Bob@EXAMPLE.com",
         role="manager",
+        reach="own",
         department_id=sales["id"],
         locale="pl-PL",
         time_zone="Europe/Warsaw",
@@ -40,6 +41,7 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
         "name": "Bob Builder",
         "email": "Bob@example.com",
         "role": "manager",
+        "reach": "own",
         "department_id": sales["id"],
         "locale": "pl_PL",
         "time_zone": "Europe/Warsaw",
@@ -47,6 +49,7 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
         "absent_from": "2026-12-23T23:00:00Z",
         "absent_until": None,
         "created_at": made["created_at"],
+        "version": 1,
     }
 
 
@@ -54,9 +57,11 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
     sales = await department(api)
     bob = await user(api, role="manager", department_id=sales["id"], locale="de")
 
-    changed = await api.patch(f"{USERS}/{bob['id']}", json={"department_id": None, "name": "Rob"})
+    changes = {"department_id": None, "name": "Rob", "reach": "own"}
 
-    assert changed.json() == bob | {"department_id": None, "name": "Rob"}
+    changed = await api.patch(f"{USERS}/{bob['id']}", json=changes)
+
+    assert changed.json() == bob | changes | {"version": 2}
 
 
 async def test_users_are_listed_by_department_and_by_whether_they_work_here(
@@ -82,7 +87,10 @@ async def test_a_user_who_is_deleted_stays_known_but_works_here_no_more(
     deleted = await api.delete(f"{USERS}/{bob['id']}")
 
     assert deleted.status_code == 204
-    assert (await api.get(f"{USERS}/{bob['id']}")).json() == bob | {"active": False}
+    assert (await api.get(f"{USERS}/{bob['id']}")).json() == bob | {
+        "active": False,
+        "version": 2,
+    }
 
 
 async def test_the_last_administrator_stays(api: httpx2.AsyncClient, admin: User) -> None:
@@ -172,13 +180,17 @@ async def test_a_user_who_is_not_there_is_said(api: httpx2.AsyncClient, method: 
 
 
 async def test_two_administrators_cannot_dismiss_each_other(
-    api: httpx2.AsyncClient, admin: User
+    api: httpx2.AsyncClient, company: SmallCompany, sign_in: SignIn, admin: User
 ) -> None:
-    eve = await user(api, name="Eve", role="admin")
+    eve = User(name="Eve", role=Role.ADMIN)
+    await company.add(eve)
+    api_of_eve = await sign_in(eve)
 
     answers = await asyncio.gather(
-        api.patch(f"{USERS}/{eve['id']}", json={"role": "agent"}),
-        api.patch(f"{USERS}/{admin.id}", json={"role": "agent"}),
+        api.patch(f"{USERS}/{eve.id}", json={"role": "agent"}),
+        api_of_eve.patch(f"{USERS}/{admin.id}", json={"role": "agent"}),
     )
 
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert sorted(answer.is_success for answer in answers) == [False, True]
+    left = await api.get(USERS, params={"role": "admin"})
+    assert len(left.json()["items"]) == 1

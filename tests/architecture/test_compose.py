@@ -253,7 +253,7 @@ def test_the_image_holds_every_module() -> None:
     setuptools = PROJECT["tool"]["setuptools"]
     packages = {
         ".".join(path.parent.relative_to(ROOT).parts)
-        for layer in ("activities", "api", "models", "workflows")
+        for layer in ("activities", "api", "exchange", "models", "workflows")
         for path in (ROOT / layer).rglob("*.py")
     }
 

@@ -17,7 +17,8 @@ from activities import registry
 from activities.registry import all_actions
 from cli import app
 from docs.generate import README, RULES, rules_page, with_tables
-from models.api_token import make_token, user_of
+from docs.record import Fresh
+from models.api_token import find_token, make_token
 from models.database import Database
 from models.settings import Settings, variable
 from models.user import Role, administrators
@@ -29,7 +30,8 @@ from workflows.stage_entry import DELIVERIES
 
 ROOT = Path(__file__).parents[2]
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-PAGES = [*sorted(ROOT.glob("*.md")), RULES, *ADRS]
+API_PAGE = ROOT / "api" / "description.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), API_PAGE, *ADRS]
 EXAMPLE = {"activities/actions/add_comment.py", "tests/actions/test_add_comment.py"}
 """Files that do not exist: CONTRIBUTING tells how to write them."""
 
@@ -38,7 +40,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 LOOKS_LIKE_A_PATH = re.compile(r"/|\.(md|py|toml|yml|yaml|txt|in)$")
-COMMAND = re.compile(r"(?:(?<=`)cuebook|bin/cuebook|run --rm migrate) ([a-z]+)((?: --[a-z]+)*)")
+COMMAND = re.compile(r"(?:(?<=`)cuebook|bin/cuebook|run --rm migrate) ([a-z]+)((?: --[a-z-]+)*)")
 PLACES = {path.name for path in ROOT.iterdir()}
 
 
@@ -151,6 +153,27 @@ async def test_the_session_of_the_readme_works_as_printed(
     assert re.search(r"/namespaces/default/workflows/deal-\d+-entry-\d+\n", said)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_the_session_of_the_api_page_works_as_printed(fresh: Fresh, tmp_path: Path) -> None:
+    [session] = examples(API_PAGE, "sh")
+    async with fresh() as database:
+        async with database.transaction() as transaction:
+            [admin] = await administrators(transaction)
+            token = make_token(transaction, admin, "the page")
+        (tmp_path / ".cuebook").mkdir()
+        (tmp_path / ".cuebook" / "admin-token").write_text(f"{token}\n")
+
+        async with served(database, Settings(), token) as http:
+            here = session.replace("http://127.0.0.1:8000", str(http.base_url).rstrip("/"))
+            said = await _shell(here, tmp_path)
+
+    assert "Roof for the Kellers" in said
+    assert "Copy to Installation" in said
+    assert '"changed":true' in said
+    assert "Repeat lead after six months" in said
+    assert re.search(r'"workflow_id":"deal-1-entry-\d+"', said)
+
+
 async def test_the_first_administrator_is_made_as_printed(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -161,9 +184,9 @@ async def test_the_first_administrator_is_made_as_printed(
     said = await _shell(f"{environment} {sys.executable} {ROOT / 'cli.py'} {words}", tmp_path)
 
     async with (database := Database(database_url)).reading() as session:
-        made = await user_of(session, said.strip())
+        made = await find_token(session, said.strip())
         assert made is not None
-        assert made.role is Role.ADMIN
+        assert made.user.role is Role.ADMIN
     await database.close()
 
 

@@ -77,7 +77,7 @@ def words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
 
 
-@pytest.mark.parametrize("place", source("models/*.py", "api/*.py"))
+@pytest.mark.parametrize("place", source("models/*.py", "api/*.py", "exchange/*.py"))
 def test_a_bare_activity_is_temporals(place: str) -> None:
     found = {(place, name) for name in identifiers(place) if BARE_ACTIVITY.search(name)}
 
@@ -92,7 +92,14 @@ def test_every_exception_is_still_needed() -> None:
 
 @pytest.mark.parametrize(
     "place",
-    source("*.py", "models/*.py", "api/*.py", "workflows/*.py", "activities/**/*.py"),
+    source(
+        "*.py",
+        "models/*.py",
+        "api/*.py",
+        "exchange/*.py",
+        "workflows/*.py",
+        "activities/**/*.py",
+    ),
 )
 def test_nothing_has_a_second_name(place: str) -> None:
     found = {name for name in [Path(place).stem, *names_made(place)] if words(name) & NEVER}

@@ -12,7 +12,7 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "load_doten
 
 
 def product() -> list[Path]:
-    layers = ("activities", "api", "docs", "models", "workflows")
+    layers = ("activities", "api", "docs", "exchange", "models", "workflows")
     files = [
         *ROOT.glob("*.py"),
         *(path for layer in layers for path in (ROOT / layer).rglob("*.py")),

@@ -1,7 +1,7 @@
 """Field values: every field of the catalogue has one, as the item is at that moment."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,9 @@ from models.company import Company
 from models.contact import Contact
 from models.contact_point import email, phone
 from models.database import Database
+from models.field_definition import FieldDefinition, catalogue_of
 from models.field_values import field_values
-from models.fields import fields_of
+from models.fields import Catalogue, FieldKind
 from models.item import Item, lock_item
 from models.item_type import ItemType
 from models.product_row import ProductRow
@@ -28,6 +29,7 @@ async def values_of(database: Database, item: Item, *, wanted: str = ALL) -> Map
         return await field_values(
             session,
             await lock_item(session, item.id),
+            await catalogue_of(session, item.type),
             url="http://crm.example",
             currency="EUR",
             wanted=wanted,
@@ -68,6 +70,15 @@ def fields() -> dict[str, Any]:
     }
 
 
+async def defined(database: Database, **kinds: FieldKind) -> None:
+    """Give deals custom fields of these kinds."""
+    async with database.transaction() as session:
+        session.add_all(
+            FieldDefinition(item_type=ItemType.DEAL, name=name, title=name, kind=kind, choices=[])
+            for name, kind in kinds.items()
+        )
+
+
 async def deal_with(database: Database, **fields: Any) -> Item:
     async with database.transaction() as session:
         (stage,) = a_pipeline(session, "Contract")
@@ -87,7 +98,7 @@ async def test_every_field_of_a_deal_has_its_value(database: Database) -> None:
 
     values = await values_of(database, deal)
 
-    assert values.keys() == fields_of(ItemType.DEAL).keys()
+    assert values.keys() == Catalogue.of(ItemType.DEAL).fields.keys()
     assert [path for path, value in values.items() if value is None] == []
 
 
@@ -103,7 +114,7 @@ async def test_every_field_of_a_lead_has_its_value(database: Database) -> None:
 
     values = await values_of(database, lead)
 
-    assert values.keys() == fields_of(ItemType.LEAD).keys()
+    assert values.keys() == Catalogue.of(ItemType.LEAD).fields.keys()
     assert [path for path, value in values.items() if value is None] == []
 
 
@@ -113,7 +124,7 @@ async def test_of_what_is_not_there_every_field_is_empty(database: Database, mak
 
     values = await values_of(database, item)
 
-    assert values.keys() == fields_of(item.type).keys()
+    assert values.keys() == Catalogue.of(item.type).fields.keys()
     there = {path for path, value in values.items() if value not in (None, [], False)}
     assert there == {
         f"{root}.{name}"
@@ -163,12 +174,76 @@ async def test_products_are_rows_with_their_totals(database: Database) -> None:
 
 
 async def test_custom_fields_have_their_values_under_both_names(database: Database) -> None:
+    await defined(database, contract_no=FieldKind.TEXT)
     deal = await deal_with(database, custom={"contract_no": "K-17"})
 
     values = await values_of(database, deal)
 
     assert values["deal.custom.contract_no"] == "K-17"
     assert values["item.custom.contract_no"] == "K-17"
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "value"),
+    [
+        (FieldKind.NUMBER, 0.1, Decimal("0.1")),
+        (FieldKind.MONEY, "12.50", Decimal("12.50")),
+        (FieldKind.DATE, "2027-12-31", date(2027, 12, 31)),
+        (FieldKind.DATETIME, "2027-12-31T09:00:00Z", datetime(2027, 12, 31, 9, tzinfo=UTC)),
+        (FieldKind.BOOLEAN, False, False),
+        (FieldKind.LIST, "Large", "Large"),
+        (FieldKind.MULTI, ["North", "West"], ["North", "West"]),
+        (FieldKind.USER, 7, 7),
+        (FieldKind.NUMBER, "three", "three"),
+        (FieldKind.DATE, "2027-02-30", "2027-02-30"),
+        (FieldKind.MULTI, "North", "North"),
+        (FieldKind.USER, "Bea", "Bea"),
+    ],
+)
+async def test_a_custom_value_is_of_the_kind_of_its_field_or_as_it_is_kept(
+    database: Database, kind: FieldKind, kept: object, value: object
+) -> None:
+    await defined(database, some=kind)
+    deal = await deal_with(database, custom={"some": kept})
+
+    values = await values_of(database, deal, wanted="{{ deal.custom.some }}")
+
+    assert (type(values["deal.custom.some"]), values["deal.custom.some"]) == (type(value), value)
+
+
+async def test_a_custom_field_that_was_never_filled_in_is_empty(database: Database) -> None:
+    await defined(database, manager=FieldKind.USER, floors=FieldKind.NUMBER)
+    deal = await deal_with(database)
+
+    values = await values_of(database, deal)
+
+    paths = ("floors", "manager", "manager.name", "manager.email")
+    assert [values[f"deal.custom.{path}"] for path in paths] == [None] * 4
+
+
+async def test_a_value_without_a_definition_is_still_there(database: Database) -> None:
+    deal = await deal_with(database, custom={"gone": 3})
+
+    assert (await values_of(database, deal))["deal.custom.gone"] == 3
+
+
+async def test_of_a_user_name_and_address_are_told_where_they_are_wanted(
+    database: Database,
+) -> None:
+    await defined(database, manager=FieldKind.USER, deputy=FieldKind.USER)
+    bea = User(name="Bea", email="bea@crm.example")
+    async with database.transaction() as session:
+        session.add(bea)
+    deal = await deal_with(database, custom={"manager": bea.id, "deputy": 999})
+
+    values = await values_of(database, deal, wanted="custom manager deputy")
+    unwanted = await values_of(database, deal, wanted="custom")
+
+    assert (values["deal.custom.manager"], values["deal.custom.deputy"]) == (bea.id, 999)
+    assert values["deal.custom.manager.name"] == values["item.custom.manager.name"] == "Bea"
+    assert values["deal.custom.manager.email"] == "bea@crm.example"
+    assert values["deal.custom.deputy.name"] is None
+    assert unwanted["deal.custom.manager.name"] is None
 
 
 async def test_an_item_without_a_currency_has_the_companys(database: Database) -> None:
@@ -194,7 +269,7 @@ async def test_phones_addresses_and_products_are_read_only_where_they_are_wanted
 
     values = await values_of(database, deal, wanted="{{ deal.title }}")
 
-    assert values.keys() == fields_of(ItemType.DEAL).keys()
+    assert values.keys() == Catalogue.of(ItemType.DEAL).fields.keys()
     assert (values["contact.phone"], values["company.email"]) == (None, None)
     assert values["deal.products"] == []
 

@@ -25,7 +25,7 @@ from models.recycle_bin import (
 )
 from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, CauseKind, StageEntry, enter_stage, lock_run
-from models.user import User
+from models.user import Role, User
 from tests.factories import IN_AN_HOUR, a_pipeline, all_of, entered
 
 LATER = {"timing": IN_AN_HOUR}
@@ -72,7 +72,7 @@ async def test_a_deleted_item_rests_in_the_bin_and_is_found_nowhere_else(
     entry = await deleted(database)
 
     async with database.reading() as session:
-        (in_bin,) = await session.scalars(deleted_items())
+        (in_bin,) = await session.scalars(deleted_items(User(name="Ada", role=Role.ADMIN)))
         with pytest.raises(NotFound, match="It is in the recycle bin"):
             await find_item(session, entry.item_id)
     assert in_bin.id == entry.item_id

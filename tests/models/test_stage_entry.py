@@ -16,7 +16,7 @@ from models.history import HistoryEntry, HistoryKind
 from models.item import Deal, Item, lock_item
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage
-from models.rule_run import Hold, RuleRun, RunState, finish_run, hold_run
+from models.rule_run import OPEN, Hold, RuleRun, RunState, finish_run, hold_run
 from models.stage_entry import (
     ENTRIES_COUNT_FOR,
     MOST_ENTRIES,
@@ -24,11 +24,11 @@ from models.stage_entry import (
     Cause,
     CauseKind,
     StageEntry,
-    agenda_of,
     create_item,
     enter_stage,
     lock_entry,
     lock_run,
+    runs_where,
 )
 from models.user import User
 from tests.factories import IN_AN_HOUR, a_deal, a_lead, a_pipeline, all_of, rules_of
@@ -233,7 +233,9 @@ async def test_rules_that_are_kept_survive_leaving_and_stay_on_the_agenda(
 
     assert await states(database, entry) == ["dropped", "waiting"]
     async with database.reading() as session:
-        (open_one,) = await agenda_of(session, entry.item_id)
+        (open_one,) = await session.scalars(
+            runs_where(RuleRun.item_id == entry.item_id, RuleRun.state.in_(OPEN))
+        )
     assert open_one.stage_entry_id == entry.id
 
 

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import ActionFailed
+from models.fields import Catalogue, FieldKind
+from models.fields import Field as CrmField
 from models.item_type import ItemType
 from models.templates import Template, TemplateText, check, render, templates_in
+
+DEAL = Catalogue.of(ItemType.DEAL, [CrmField("contract_no", "Contract", FieldKind.TEXT)])
 
 TEMPLATE: TypeAdapter[str] = TypeAdapter(Template)
 
@@ -70,6 +74,11 @@ ATTACKS = {
     "the globals of Python": "{{ deal.title.__globals__ }}",
     "another environment": "{{ 'a' | escape: environment: 5 }}",
     "another context": "{{ 5 | money: context: 5 }}",
+    "another reader": "{{ 5 | money: reader: 5 }}",
+    "an endless locale": f"{{{{ 5 | money: locale: '{LONG}' }}}}",
+    "an endless zone": f"{{{{ deal.created_at | date: zone: '{LONG}' }}}}",
+    "many locales": "{{ 5 | money: locale: 'xx' }}" * 600,
+    "many zones": "{{ deal.created_at | date: zone: 'Mars/Olympus' }}" * 380,
     "too long": "x" * 20_001,
 }
 
@@ -197,7 +206,7 @@ def test_attacks_are_refused_within_a_second(text: str) -> None:
 def test_attacks_are_checked_within_a_second(text: str) -> None:
     started = time.process_time()
 
-    check(text, ItemType.DEAL)
+    check(text, DEAL)
 
     assert time.process_time() - started < 1
 
@@ -265,7 +274,7 @@ def test_a_reason_stays_short() -> None:
     ],
 )
 def test_a_text_with_real_fields_is_accepted(text: str) -> None:
-    assert check(text, ItemType.DEAL) == []
+    assert check(text, DEAL) == []
 
 
 @pytest.mark.parametrize(
@@ -329,17 +338,17 @@ def test_a_text_with_real_fields_is_accepted(text: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_text_is_named_with_its_place(text: str, reasons: list[str]) -> None:
-    assert check(text, ItemType.DEAL) == reasons
+    assert check(text, DEAL) == reasons
 
 
 def test_a_lead_has_no_fields_of_a_deal() -> None:
-    assert check("{{ deal.title }}", ItemType.LEAD) == [
+    assert check("{{ deal.title }}", Catalogue.of(ItemType.LEAD)) == [
         "line 1, column 4: unknown field deal.title, did you mean lead.title?"
     ]
 
 
 def test_a_thousand_mistakes_are_not_all_told() -> None:
-    assert len(check("{{ deal.titel }}" * 1000, ItemType.DEAL)) < 30
+    assert len(check("{{ deal.titel }}" * 1000, DEAL)) < 30
 
 
 pieces = st.lists(
@@ -350,7 +359,20 @@ pieces = st.lists(
             *("deal.title", "deal.products", "deal.amount", "deal.created_at", "p.price", "a"),
             *("deal.source", "nil", "(1..3)", "1e9", "-5", "'x'", "[0]", ".first", ".size"),
             *(" | ", ": ", ", ", "money", "date", "upcase", "join", "sum", "round", "replace"),
-            *(" and ", " contains ", " == ", " < ", " limit: ", " reversed", "\n", "{", "}", "é"),
+            *(
+                " and ",
+                " contains ",
+                " == ",
+                " < ",
+                " limit: ",
+                " locale: ",
+                " zone: ",
+                "'UTC'",
+                "\n",
+                "{",
+                "}",
+                "é",
+            ),
         ]
     ),
     max_size=12,
@@ -359,7 +381,7 @@ pieces = st.lists(
 
 @given(pieces.map("".join))
 def test_whatever_is_written_is_told_or_rendered(text: str) -> None:
-    reasons = check(text, ItemType.DEAL)
+    reasons = check(text, DEAL)
 
     try:
         result = rendered(text)
@@ -426,3 +448,169 @@ def test_an_unreadable_text_is_refused_with_its_place(text: object, reason: str)
         TEMPLATE.validate_python(text)
 
     assert reason in refused.value.errors()[0]["msg"]
+
+
+OPTIONS = {
+    '{{ deal.amount | money: locale: "de_DE" }}': "1.234,50 €",
+    '{{ deal.amount | money: "USD", locale: "pl-PL" }}': "1 234,50 USD",
+    '{{ deal.amount | number: locale: "fr" }}': "1 234,5",
+    '{{ deal.close_date | date: locale: "de" }}': "31.08.2026",
+    '{{ deal.created_at | date: "short", zone: "Pacific/Auckland", locale: "de" }}': "01.07.26",
+    '{{ deal.created_at | datetime: "short", zone: "Asia/Tokyo", locale: "de" }}': (
+        "01.07.26, 17:05"
+    ),
+    '{{ deal.created_at | datetime: "HH:mm", zone: "America/New_York" }}': "04:05",
+    "{{ deal.created_at | datetime: 'HH:mm', zone: nil }}": "10:05",
+    '{% assign z = "Asia/Tokyo" %}{{ deal.created_at | datetime: "HH:mm", zone: z }}': "17:05",
+    "{{ false | default: 'x', allow_false: true }}": "false",
+}
+
+
+@pytest.mark.parametrize(("text", "result"), OPTIONS.items())
+def test_a_filter_may_say_locale_and_zone_instead_of_the_reader(text: str, result: str) -> None:
+    assert check(text, DEAL) == []
+    assert plain(rendered(text)) == result
+
+
+def test_a_filter_leaves_the_reader_as_they_are_for_what_follows() -> None:
+    text = '{{ deal.amount | money: locale: "de" }} {{ deal.amount | money }}'
+
+    assert plain(rendered(text)) == "1.234,50 € €1,234.50"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            '{{ deal.amount | money: locale: "de_DX" }}',
+            "line 1, column 25: money: unknown locale de_DX, did you mean de_DE?",
+        ),
+        ('{{ 5 | number: locale: "" }}', "line 1, column 16: number: unknown locale (empty)"),
+        (
+            '{{ deal.created_at | datetime: "short", zone: "Asia/Tokio" }}',
+            "line 1, column 41: datetime: unknown time zone Asia/Tokio, did you mean Asia/Tokyo?",
+        ),
+        (
+            "{{ deal.created_at | date: zone: '../../etc/passwd' }}",
+            "line 1, column 28: date: unknown time zone ../../etc/passwd",
+        ),
+        (
+            "{{ 5 | money: lokale: 'de' }}",
+            "line 1, column 15: money: unknown option lokale, did you mean locale?",
+        ),
+        ("{{ 5 | number: zone: 'UTC' }}", "line 1, column 16: number: unknown option zone"),
+        ("{{ 5 | money: reader: 5 }}", "line 1, column 15: money: unknown option reader"),
+        ("{{ 'a' | upcase: locale: 'de' }}", "line 1, column 18: upcase: unknown option locale"),
+        (
+            "{{ 'a' | upcase: allow_false: true }}",
+            "line 1, column 18: upcase: unknown option allow_false",
+        ),
+    ],
+)
+def test_an_unknown_locale_zone_or_option_is_refused_before_and_fails_after(
+    text: str, reason: str
+) -> None:
+    assert check(text, DEAL) == [reason]
+    with pytest.raises(ActionFailed) as failed:
+        rendered(text)
+    assert failed.value.message.endswith(reason.removeprefix("line 1, ").partition(": ")[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{{ deal.created_at | date: zone: deal.title }}", "date: unknown time zone Roof"),
+        ("{{ deal.amount | money: locale: deal.title }}", "money: unknown locale Roof"),
+        ("{{ deal.amount | money: locale: 5 }}", "money: 5 is no locale such as de_DE"),
+        ("{{ deal.amount | money: locale: deal.products }}", "is no locale such"),
+        ("{{ deal.created_at | date: zone: deal.comments }}", "date: unknown time zone xxx"),
+        ("{{ deal.amount | money: locale: deal.comments }}", "money: unknown locale xxx"),
+        ("{{ deal.created_at | date: 'short', 'Asia/Tokyo' }}", "date: "),
+        ("{{ deal.amount | money: 'EUR', 'de' }}", "money: "),
+    ],
+)
+def test_a_locale_or_zone_that_is_none_when_the_text_is_rendered_fails_the_action(
+    text: str, reason: str
+) -> None:
+    with pytest.raises(ActionFailed) as failed:
+        rendered(text, VALUES | {"deal.comments": "x" * 50_000})
+
+    assert reason in failed.value.message
+    assert len(failed.value.message) < 300
+
+
+@pytest.mark.parametrize("text", ["{{ 'AA==' | base64_decode }}", "{{ '%00' | url_decode }}"])
+def test_a_text_that_no_database_could_store_fails_the_action(text: str) -> None:
+    with pytest.raises(ActionFailed, match=r"U\+0000"):
+        rendered(text)
+
+
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("moment", [FIRST, LAST])
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_time_at_the_end_of_the_calendar_is_told_or_fails_the_action(
+    moment: datetime, zone: str
+) -> None:
+    values = {"deal.created_at": moment}
+    text = f"{{{{ deal.created_at | datetime: zone: '{zone}' }}}}{{{{ deal.created_at }}}}"
+
+    try:
+        result = rendered(text, values)
+    except ActionFailed as failed:
+        result = failed.message
+
+    assert result
+
+
+PEOPLE = Catalogue.of(
+    ItemType.DEAL,
+    [
+        CrmField("engineer", "Engineer", FieldKind.USER),
+        CrmField("colours", "Colours", FieldKind.MULTI, choices=("red", "blue")),
+        CrmField("size", "Size", FieldKind.LIST, choices=("S", "M")),
+    ],
+)
+
+OF_PEOPLE: dict[str, object] = {
+    "deal.custom.engineer": 7,
+    "deal.custom.engineer.name": "Ann",
+    "deal.custom.engineer.email": None,
+    "deal.custom.colours": ["red", "blue"],
+    "deal.custom.size": "M",
+    "responsible.id": 7,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ deal.custom.engineer }}", "Ann"),
+        ("{{ deal.custom.engineer.name }}[{{ deal.custom.engineer.email }}]", "Ann[]"),
+        ("{{ deal.custom.engineer | upcase | append: '!' }}", "ANN!"),
+        ("{% if deal.custom.engineer == responsible.id %}same{% endif %}", "same"),
+        ("{{ deal.custom.colours }}", "red, blue"),
+        ("{{ deal.custom.colours.first }} of {{ deal.custom.colours.size }}", "red of 2"),
+        ("{% for each in deal.custom.colours %}{{ each }};{% endfor %}", "red;blue;"),
+        ("{% if deal.custom.colours contains 'red' %}red{% endif %}", "red"),
+        ("{{ deal.custom.size }}{{ deal.custom.size.size }}", "M1"),
+    ],
+)
+def test_users_and_choices_are_told_as_people_would(text: str, result: str) -> None:
+    assert check(text, PEOPLE) == []
+    assert rendered(text, OF_PEOPLE) == result
+
+
+def test_a_user_who_is_not_chosen_reads_as_nothing() -> None:
+    values = OF_PEOPLE | {"deal.custom.engineer": None, "deal.custom.engineer.name": None}
+
+    assert rendered("[{{ deal.custom.engineer }}]", values) == "[]"
+    assert rendered("{{ deal.custom.engineer | default: 'nobody' }}", values) == "nobody"
+
+
+def test_what_a_user_does_not_tell_is_refused() -> None:
+    [reason] = check("{{ deal.custom.engineer.emial }}", PEOPLE)
+
+    assert reason.endswith("did you mean deal.custom.engineer.email?")

@@ -1,11 +1,32 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from models.timing import A_YEAR, AfterDelay, AtOnce, TimeZoneName, Timing, Unit, check_zone
+from models.errors import Problem
+from models.fields import Catalogue, Field, FieldKind
+from models.item_type import ItemType
+from models.timing import (
+    A_YEAR,
+    BEGINNING,
+    END,
+    AfterDelay,
+    AroundDate,
+    AtOnce,
+    Direction,
+    Due,
+    TimeZoneName,
+    Timing,
+    Unit,
+    WhenEmpty,
+    WhenPast,
+    check,
+    check_zone,
+    moment_of,
+)
 
 TIMING: TypeAdapter[Timing] = TypeAdapter(Timing)
 
@@ -27,10 +48,24 @@ zones = st.sampled_from(
 units = st.sampled_from(Unit)
 amounts = st.integers(0, 5000)
 CALENDAR = st.sampled_from([Unit.DAYS, Unit.WEEKS, Unit.MONTHS, Unit.YEARS])
+CLOCK = st.sampled_from([Unit.SECONDS, Unit.MINUTES, Unit.HOURS])
+days = st.dates(date(1990, 1, 1), date(2090, 1, 1))
+any_date = st.dates() | st.datetimes(timezones=st.timezones())
+
+WIDEST_GAP = timedelta(hours=24)
+"""Samoa left out a whole day; elsewhere clocks go forward by an hour or two at most."""
+
+SHORTEST_MONTH = timedelta(days=28)
+LONGEST_MONTH = timedelta(days=31)
 
 
 def after(amount: int, unit: Unit) -> AfterDelay:
     return AfterDelay(amount=amount, unit=unit)
+
+
+def around(direction: str, amount: int = 0, unit: Unit = Unit.DAYS, **rest: Any) -> AroundDate:
+    said = {"field": "deal.close_date", "direction": direction, "amount": amount, "unit": unit}
+    return AroundDate.model_validate(said | rest)
 
 
 def moment(text: str) -> datetime:
@@ -140,6 +175,14 @@ def test_more_than_a_thousand_years_are_refused(unit: Unit) -> None:
         {"kind": "after_delay", "amount": 1, "unit": "fortnights"},
         {"kind": "after_delay", "amount": 1, "unit": "days", "zone": "UTC"},
         {"kind": "at_once", "amount": 1},
+        {"kind": "around_date", "direction": "at"},
+        {"kind": "around_date", "field": "deal.close_date"},
+        {"kind": "around_date", "field": "deal.close_date", "direction": "near"},
+        {"kind": "around_date", "field": "deal.close_date", "direction": "at", "amount": 1},
+        {"kind": "around_date", "field": "deal.close_date", "direction": "before"},
+        {"kind": "around_date", "field": "deal.close_date", "direction": "after", "amount": 0},
+        {"kind": "around_date", "field": "deal.close_date", "direction": "at", "when_past": "wait"},
+        {"kind": "around_date", "field": "x" * 201, "direction": "at"},
         {"kind": "some_day"},
         {},
     ],
@@ -149,8 +192,8 @@ def test_what_is_no_timing_is_refused(sent: dict[str, object]) -> None:
         TIMING.validate_python(sent)
 
 
-@pytest.mark.parametrize("timing", [AtOnce(), after(6, Unit.MONTHS)])
-def test_a_timing_survives_json(timing: AtOnce | AfterDelay) -> None:
+@pytest.mark.parametrize("timing", [AtOnce(), after(6, Unit.MONTHS), around("before", 3)])
+def test_a_timing_survives_json(timing: Timing) -> None:
     assert TIMING.validate_json(TIMING.dump_json(timing)) == timing
 
 
@@ -160,9 +203,12 @@ def test_a_timing_survives_json(timing: AtOnce | AfterDelay) -> None:
         (AtOnce(), "at once"),
         (after(6, Unit.MONTHS), "6 months after"),
         (after(1, Unit.DAYS), "1 day after"),
+        (around("before", 3), "3 days before deal.close_date"),
+        (around("after", 1, Unit.MONTHS), "1 month after deal.close_date"),
+        (around("at"), "at deal.close_date"),
     ],
 )
-def test_a_timing_reads_as_words(timing: AtOnce | AfterDelay, words: str) -> None:
+def test_a_timing_reads_as_words(timing: Timing, words: str) -> None:
     assert timing.in_words() == words
 
 
@@ -185,3 +231,249 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 
     with pytest.raises(ValidationError):
         Company(zone=name)
+
+
+@pytest.mark.parametrize(
+    ("direction", "amount", "unit", "day", "due"),
+    [
+        ("before", 3, Unit.DAYS, "2027-03-01", "2027-02-26T00:00+01:00"),
+        ("before", 1, Unit.MONTHS, "2027-03-31", "2027-02-28T00:00+01:00"),
+        ("before", 1, Unit.MONTHS, "2028-03-31", "2028-02-29T00:00+01:00"),
+        ("before", 1, Unit.YEARS, "2028-02-29", "2027-02-28T00:00+01:00"),
+        ("before", 1, Unit.DAYS, "2027-03-29", "2027-03-28T00:00+01:00"),
+        ("before", 24, Unit.HOURS, "2027-03-29", "2027-03-27T23:00+01:00"),
+        ("before", 1, Unit.WEEKS, "2027-11-03", "2027-10-27T00:00+02:00"),
+        ("at", 0, Unit.DAYS, "2027-07-01", "2027-07-01T00:00+02:00"),
+        ("after", 9, Unit.HOURS, "2027-07-01", "2027-07-01T09:00+02:00"),
+        ("after", 6, Unit.MONTHS, "2027-08-31", "2028-02-29T00:00+01:00"),
+    ],
+)
+def test_a_date_counts_from_midnight_on_the_calendar_of_the_zone(
+    direction: str, amount: int, unit: Unit, day: str, due: str
+) -> None:
+    midnight = moment_of(date.fromisoformat(day), MADRID)
+
+    assert midnight is not None
+    assert around(direction, amount, unit).due_at(midnight, MADRID) == moment(due)
+
+
+def test_where_the_clock_leaves_out_midnight_a_date_counts_from_the_first_moment_of_the_day() -> (
+    None
+):
+    assert moment_of(date(2018, 11, 4), "America/Sao_Paulo") == moment("2018-11-04T01:00-02:00")
+
+
+@given(value=any_date, zone=zones, amount=st.integers(1, 1000), unit=units)
+@example(value=date.min, zone="Asia/Kathmandu", amount=1000, unit=Unit.YEARS)
+@example(value=date.max, zone="America/Sao_Paulo", amount=1000, unit=Unit.YEARS)
+def test_whatever_date_it_is_before_and_after_are_moments_in_utc(
+    value: date, zone: str, amount: int, unit: Unit
+) -> None:
+    timings = [around("before", min(amount, 1000), unit), around("after", amount, unit)]
+    anchor = moment("2027-01-01T00:00Z")
+
+    dues = [timing.due(value, anchor, zone) for timing in timings]
+    moments = [timing.due_at(moment_of(value, zone) or BEGINNING, zone) for timing in timings]
+
+    assert all(due.at is None or (due.at.tzinfo is UTC and due.at >= anchor) for due in dues)
+    assert all(each.tzinfo is UTC and BEGINNING <= each <= END for each in moments)
+
+
+@given(anchor=anchors, zone=zones, unit=CLOCK, amount=st.integers(1, 5000))
+def test_hours_before_and_after_again_is_the_moment_itself(
+    anchor: datetime, zone: str, unit: Unit, amount: int
+) -> None:
+    before = around("before", amount, unit).due_at(anchor, zone)
+
+    assert before < anchor
+    assert around("after", amount, unit).due_at(before, zone) == anchor
+
+
+@given(day=days, zone=zones, unit=st.sampled_from([Unit.DAYS, Unit.WEEKS]), amount=amounts)
+def test_days_before_and_after_again_miss_a_date_by_no_more_than_a_change_of_the_clocks(
+    day: date, zone: str, unit: Unit, amount: int
+) -> None:
+    amount = amount % 900 + 1
+    midnight = moment_of(day, zone) or END
+
+    before = around("before", amount, unit).due_at(midnight, zone)
+    back = around("after", amount, unit).due_at(before, zone)
+
+    assert before < midnight
+    assert abs(back - midnight) <= WIDEST_GAP
+
+
+@given(day=days, zone=zones, unit=st.sampled_from([Unit.MONTHS, Unit.YEARS]), amount=amounts)
+def test_months_before_and_after_again_miss_it_by_no_more_than_the_months_differ(
+    day: date, zone: str, unit: Unit, amount: int
+) -> None:
+    amount = amount % 60 + 1
+    midnight = moment_of(day, zone) or END
+
+    before = around("before", amount, unit).due_at(midnight, zone)
+    back = around("after", amount, unit).due_at(before, zone)
+
+    assert abs(back - midnight) <= LONGEST_MONTH - SHORTEST_MONTH + WIDEST_GAP
+
+
+@given(
+    first=days,
+    second=days,
+    zone=zones,
+    unit=CALENDAR,
+    amount=amounts,
+    direction=st.sampled_from(["before", "after"]),
+)
+def test_a_later_date_is_never_due_earlier(
+    first: date, second: date, zone: str, unit: Unit, amount: int, direction: str
+) -> None:
+    timing = around(direction, amount % 90 + 1, unit)
+    early, late = sorted((first, second))
+
+    dues = [timing.due_at(moment_of(day, zone) or END, zone) for day in (early, late)]
+
+    assert dues == sorted(dues)
+
+
+@given(
+    first=anchors,
+    second=anchors,
+    zone=zones,
+    unit=units,
+    amount=st.integers(1, 90),
+    direction=st.sampled_from(["before", "after"]),
+)
+def test_a_later_moment_is_due_earlier_only_within_a_change_of_the_clocks(
+    first: datetime, second: datetime, zone: str, unit: Unit, amount: int, direction: str
+) -> None:
+    timing = around(direction, amount, unit)
+    early, late = sorted((first, second))
+
+    assert timing.due_at(early, zone) <= timing.due_at(late, zone) + WIDEST_GAP
+
+
+FIRST_OF_MARCH = moment("2027-03-01T09:00Z")
+
+
+def test_a_moment_still_to_come_is_when_it_is_due() -> None:
+    due = around("before", 3).due(date(2027, 5, 1), FIRST_OF_MARCH, MADRID)
+
+    assert due == Due(moment("2027-04-28T00:00+02:00"))
+
+
+def test_a_moment_that_is_past_is_due_when_the_rule_starts_counting() -> None:
+    assert around("before", 3).due(date(2027, 3, 2), FIRST_OF_MARCH, MADRID) == Due(FIRST_OF_MARCH)
+
+
+@pytest.mark.parametrize(
+    ("timing", "value", "reason"),
+    [
+        (around("before", 3), date(2027, 3, 1), "close date 1 March 2027 − 3 days was past"),
+        (around("after", 1), date(2027, 2, 1), "close date 1 February 2027 + 1 day was past"),
+        (around("at"), date(2027, 2, 1), "close date 1 February 2027 was past"),
+        (
+            around("at", field="item.created_at"),
+            moment("2027-02-28T23:30Z"),
+            "created at 1 March 2027 00:30 was past",
+        ),
+        (
+            around("at", field="deal.custom.renewal"),
+            "2027-02-01",
+            "renewal 1 February 2027 was past",
+        ),
+    ],
+)
+def test_a_moment_that_is_past_is_skipped_if_the_rule_says_so(
+    timing: AroundDate, value: object, reason: str
+) -> None:
+    strict = timing.model_copy(update={"when_past": WhenPast.SKIP})
+
+    assert strict.due(value, FIRST_OF_MARCH, MADRID) == Due(None, reason)
+
+
+def test_a_moment_that_is_just_now_is_not_past() -> None:
+    timing = around("at", when_past="skip")
+
+    assert timing.due(FIRST_OF_MARCH, FIRST_OF_MARCH, MADRID) == Due(FIRST_OF_MARCH)
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "2027-03-01T10:00", 20270301, ["2027-03-01"]])
+@pytest.mark.parametrize(
+    ("when_empty", "due"),
+    [
+        (WhenEmpty.WAIT, Due(None)),
+        (WhenEmpty.SKIP, Due(None, "close date is empty")),
+        (WhenEmpty.RUN, Due(FIRST_OF_MARCH)),
+    ],
+)
+def test_without_a_date_it_waits_is_skipped_or_runs(
+    value: object, when_empty: WhenEmpty, due: Due
+) -> None:
+    assert around("at", when_empty=when_empty).due(value, FIRST_OF_MARCH, MADRID) == due
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("2027-03-01", "2027-03-01T00:00+01:00"),
+        ("2027-03-01T10:00:00Z", "2027-03-01T10:00Z"),
+        ("2027-03-01 10:00+05:30", "2027-03-01T04:30Z"),
+        (moment("2027-03-01T10:00Z"), "2027-03-01T10:00Z"),
+    ],
+)
+def test_a_date_is_read_from_columns_and_from_json(value: object, meant: str) -> None:
+    assert moment_of(value, MADRID) == moment(meant)
+
+
+def test_a_naive_moment_to_count_from_is_refused() -> None:
+    with pytest.raises(ValueError, match="naive"):
+        around("before", 1).due_at(datetime(2026, 1, 1), "UTC")  # noqa: DTZ001 - the point
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_zone_that_does_not_exist_is_refused_around_dates_too(direction: Direction) -> None:
+    timing = around(direction, 0 if direction is Direction.AT else 1)
+
+    with pytest.raises(ValueError, match="unknown time zone"):
+        timing.due_at(FIRST_OF_MARCH, "Europe/Warsow")
+
+
+DEALS = Catalogue.of(
+    ItemType.DEAL,
+    [Field("renewal", "Renewal", FieldKind.DATE), Field("colour", "Colour", FieldKind.TEXT)],
+)
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        AtOnce(),
+        after(1, Unit.DAYS),
+        around("at", field="deal.close_date"),
+        around("at", field="item.begin_date"),
+        around("at", field="deal.created_at"),
+        around("at", field="deal.custom.renewal"),
+        around("at", field="item.custom.renewal"),
+    ],
+)
+def test_a_rule_may_be_timed_around_every_date_of_the_item(timing: Timing) -> None:
+    assert check(timing, DEALS) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("deal.close_dat", "unknown field deal.close_dat, did you mean deal.close_date?"),
+        (
+            "deal.custom.renewel",
+            "unknown field deal.custom.renewel, did you mean deal.custom.renewal?",
+        ),
+        ("lead.close_date", "unknown field lead.close_date, did you mean deal.close_date?"),
+        ("zzz", "unknown field zzz"),
+        ("deal.title", "deal.title is no date of the item, as deal.begin_date is"),
+        ("deal.custom.colour", "deal.custom.colour is no date of the item, as deal.begin_date is"),
+        ("contact.name", "contact.name is no date of the item, as deal.begin_date is"),
+    ],
+)
+def test_any_other_field_is_refused_with_the_nearest_date(field: str, reason: str) -> None:
+    assert check(around("at", field=field), DEALS) == [Problem("/field", reason)]

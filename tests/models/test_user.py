@@ -1,5 +1,6 @@
 """Users: who is away, and who is above whom."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -144,3 +145,19 @@ async def test_somebody_must_stay_administrator(database: Database) -> None:
         await session.rollback()
 
     assert message == "Ada is the last active administrator."
+
+
+async def test_of_two_administrators_dismissed_at_once_one_stays(database: Database) -> None:
+    pair = [User(name=name, role=Role.ADMIN) for name in ("Ada", "Eve")]
+    async with database.transaction() as session:
+        session.add_all(pair)
+
+    async def dismiss(user: User) -> None:
+        async with database.transaction() as session:
+            found = await session.get_one(User, user.id)
+            found.role = Role.AGENT
+            await save_user(session, found)
+
+    ends = await asyncio.gather(*map(dismiss, pair), return_exceptions=True)
+
+    assert sorted(type(end).__name__ for end in ends) == ["Conflict", "NoneType"]

@@ -19,6 +19,10 @@ async def deal(world: World) -> Any:
     installation = await world.pipeline("Installation", "Planning", "Running")
     leads = await world.pipeline("Leads", "Incoming", item_type="lead")
     world.stages = sales | installation | leads
+    await world.post(
+        "/v1/field-definitions",
+        {"item_type": "deal", "name": "contract_no", "title": "Contract", "kind": "text"},
+    )
     anna = await world.post("/v1/contacts", {"first_name": "Anna", "last_name": "Keller"})
     return await world.post(
         "/v1/deals",

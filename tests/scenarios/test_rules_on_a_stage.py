@@ -227,7 +227,8 @@ async def test_a_rule_with_waiting_runs_is_not_deleted_without_saying_what_becom
     )
     await world.move(deal["id"], world.stages["Offer"])
 
-    refused = await world.http.delete(f"/v1/rules/{rule['id']}")
+    seen = {"If-Match": f'"{rule["version"]}"'}
+    refused = await world.http.delete(f"/v1/rules/{rule['id']}", headers=seen)
     await world.delete(f"/v1/rules/{rule['id']}?waiting=drop")
     await world.advance(timedelta(days=1))
 
@@ -247,5 +248,5 @@ async def test_editing_a_rule_leaves_waiting_runs_as_they_are(world: World, deal
     edited = await world.patch(f"/v1/rules/{rule['id']}", {"params": {"title": "New"}})
     await world.advance(timedelta(hours=2))
 
-    assert edited["version"] == 2
+    assert edited["text_version"] == 2
     assert [task["title"] for task in await tasks(world, deal["id"])] == ["Old"]

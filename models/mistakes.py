@@ -1,0 +1,92 @@
+"""Mistakes: why something sent is refused, in words, and what was probably meant.
+
+Nothing of what was sent is repeated but the beginning of a name that nobody knows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+from typing_extensions import TypeAliasType
+
+LONGEST_NAME = 100
+"""Characters of a name that are repeated, and compared."""
+
+QUOTED = re.compile(r"'([^']*)'")
+
+CHOICES = {"enum": "expected", "literal_error": "expected", "union_tag_invalid": "expected_tags"}
+"""Which of pydantic's errors list what would have been right, and where."""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return the question whether the most similar of the known words was meant, if any is."""
+    near = get_close_matches(word[:LONGEST_NAME], list(known), n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Say that there is no such thing: "unknown field nmae, did you mean name?"."""
+    return f"unknown {what} {shortened(name)}{meant(name, known)}"
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+
+
+def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str:
+    """Return why pydantic refuses something sent; `kind` is the type that was to be read.
+
+    `location` is the error's, beginning within what was sent.
+    """
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return unknown("field", str(location[-1]), names_at(kind, location[:-1]))
+        case "enum" | "literal_error" | "union_tag_invalid" as choice:
+            choices = QUOTED.findall(str(context.get(CHOICES[choice], "")))
+            sent = context.get("tag", error["input"])
+            hint = meant(sent, choices) if isinstance(sent, str) else ""
+            return f"Input should be {_one_of(choices)}{hint}" if choices else error["msg"]
+    return error["msg"].removeprefix("Value error, ")
+
+
+def names_at(kind: Any, location: Sequence[int | str]) -> set[str]:
+    """Return the names of the fields that a place within a type can have."""
+    models = list(_models_in(kind, set()))
+    for segment in location:
+        fields = [each.model_fields[segment] for each in models if segment in each.model_fields]
+        if fields:
+            models = [found for each in fields for found in _models_in(each.annotation, set())]
+        else:
+            # The number of a row, or pydantic's name of one alternative among several.
+            models = [each for each in models if _goes_by(each, segment)] or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(kind: Any, seen: set[int]) -> Iterator[type[BaseModel]]:
+    if id(kind) in seen:
+        return
+    seen.add(id(kind))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    elif isinstance(kind, TypeAliasType):
+        yield from _models_in(kind.__value__, seen)
+    for part in get_args(kind):
+        yield from _models_in(part, seen)
+
+
+def _goes_by(model: type[BaseModel], name: int | str) -> bool:
+    tags = [
+        tag
+        for field in model.model_fields.values()
+        for tag in (field.default, *get_args(field.annotation))
+    ]
+    return name in {model.__name__, *(tag for tag in tags if isinstance(tag, str))}
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    *most, last = [f"'{each}'" for each in choices]
+    return f"{', '.join(most)} or {last}" if most else last
