@@ -56,10 +56,12 @@ async def claim(session: AsyncSession, lease: UUID, *, limit: int) -> list[Tell]
         .order_by(StageEntry.told_version != 0, StageEntry.id)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
+        # Asked once: PostgreSQL may run a mere subquery for every row, and find others each time.
+        .cte("waiting")
     )
     claimed = await session.scalars(
         update(StageEntry)
-        .where(StageEntry.id.in_(waiting))
+        .where(StageEntry.id.in_(select(waiting.c.id)))
         .values(lease_token=lease, tell_after=now + LEASE)
         .returning(StageEntry.id)
         .execution_options(synchronize_session=False)
