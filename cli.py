@@ -390,9 +390,11 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(database: Database, settings: Settings) -> AsyncIterator[None]:
+    served = create_app(database, settings)
+    served.openapi()  # It takes a second: the first who asks for it would keep everybody waiting.
     server = _Server(
         uvicorn.Config(
-            create_app(database, settings),
+            served,
             forwarded_allow_ips=settings.trusted_proxies,
             host=settings.api_host,
             port=settings.api_port,

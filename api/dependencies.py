@@ -97,9 +97,11 @@ ANY_VERSION = "*"
 def tags_in(header: str) -> set[str]:
     """Return the entity tags of `If-Match` or `If-None-Match`, quotes included.
 
-    A proxy that compresses answers makes tags weak; what they say is the same.
+    A proxy that compresses answers makes tags weak, and people forget the quotes; what they say is
+    the same.
     """
-    return {each.strip().removeprefix("W/") for each in header.split(",")} - {""}
+    found = {each.strip().removeprefix("W/").strip('"') for each in header.split(",")} - {""}
+    return {each if each == ANY_VERSION else f'"{each}"' for each in found}
 
 
 @dataclass(frozen=True)

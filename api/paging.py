@@ -85,7 +85,7 @@ def _read(part: object, column: Any, *, may_be_empty: bool) -> Any:
     return PARTS[kind.python_type].validate_json(to_json(part))
 
 
-Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many at most; CSV has all.")]
 After = Annotated[
     str | None, Query(max_length=LONGEST_CURSOR, description="The `next` of the page before.")
 ]

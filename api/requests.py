@@ -55,7 +55,7 @@ class Requests:
                 "Answered",
                 method=scope["method"],
                 route=state.get("route"),
-                status=status,
+                status=int(status),
                 ms=round((time.perf_counter() - begun) * 1000, 1),
             )
 

@@ -50,7 +50,8 @@ async def idempotent(
             alias=KEY_HEADER,
             pattern=KEY,
             description="Any text of your own, such as a UUID. The same request with the same key "
-            "is done once: repeated within a week, it gets the same answer again.",
+            "is done once: repeated within a week, it gets the same answer again. With another "
+            "body the key is refused.",
         ),
     ] = None,
 ) -> None:
@@ -58,7 +59,7 @@ async def idempotent(
     if key is None:
         return
     place = f"{request.method} {request.url.path}?{request.url.query}"
-    fingerprint = sha256(b"\0".join([place.encode(), await request.body()])).hexdigest()
+    fingerprint = sha256(b"\0".join([place.encode(), _plain(await request.body())])).hexdigest()
     kept, is_new = await claim_key(session, user, key, fingerprint)
     if is_new:
         request.state.kept_answer = kept
@@ -67,6 +68,14 @@ async def idempotent(
         reason = "This key was sent with another request before; take a new one for each."
         raise Invalid(Problem(f"/{KEY_HEADER}", reason))
     raise _Repeated(kept)
+
+
+def _plain(body: bytes) -> bytes:
+    """Return a body as it would be without its writer's habits: spaces, and the order of names."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return body
 
 
 async def known_parameters(request: Request) -> None:

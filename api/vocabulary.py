@@ -181,7 +181,7 @@ OF_ONE: Mapping[str, str] = {
     "RunRead.held_because": "Why it is held.",
     "RunRead.next_step": "What will be done next.",
     "RunRead.outcome": "What came of it, in a sentence.",
-    "RunRead.rule_version": "The version of the rule that it keeps to.",
+    "RunRead.rule_version": "The `text_version` of the rule that it keeps to.",
     "RunRead.stage_id": "The stage that the item entered.",
     "RunRead.state": "How far it is; the last four are ends.",
     "RunRead.title": "The title of the rule.",

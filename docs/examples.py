@@ -292,6 +292,10 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         example("Refused: a run waits for it", rule_id=1),
     ],
     "listActions": [example("The catalogue")],
+    "listFields": [
+        example("What rules on deals can speak of"),
+        example("What rules on leads can speak of", item_type="lead"),
+    ],
     "readStageEntry": [example("A stay with its runs", entry_id=2)],
     "readRun": [example("A run that waits", run_id=2), example("A run that is done", run_id=1)],
     "runNow": [

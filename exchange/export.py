@@ -96,7 +96,10 @@ async def export(
         for name in _chosen(only):
             sheet = sheets.sheet(name)
             path = folder / f"{name}.csv"
-            done.lines[path.name] = await _write(session, path, sheet, watch)
+            try:
+                done.lines[path.name] = await _write(session, path, sheet, watch)
+            except OSError as error:
+                raise CannotLoad(f"{path} cannot be written: {error.strerror}.") from error
         done.warnings = await _unclear(session)
     done.seconds = time.monotonic() - begun
     return done

@@ -8,7 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from exchange.kinds import CUSTOM, ITEMS, Kind, fields_of
 from exchange.lines import CannotLoad, header_of
@@ -30,7 +38,7 @@ class _Part(BaseModel):
 class Source(_Part):
     """Where the text of a field comes from: a column, several of them in a text, or always so."""
 
-    column: str | None = None
+    column: Annotated[str, Field(min_length=1)] | None = None
     text: str | None = None
     value: str | None = None
     values: dict[str, str] = {}
@@ -42,6 +50,17 @@ class Source(_Part):
         if sum(each is not None for each in (self.column, self.text, self.value)) != 1:
             raise ValueError("say one of column, text and value")
         return self
+
+    @field_validator("format")
+    @classmethod
+    def _can_be_read_by(cls, form: str | None) -> str | None:
+        try:
+            datetime.strptime("", form or "")  # noqa: DTZ007 - it is not kept
+        except re.error as error:
+            raise ValueError("it names a part of the date twice") from error
+        except ValueError:
+            pass  # Of course: nothing is no date.
+        return form
 
     @property
     def columns(self) -> list[str]:
@@ -136,7 +155,7 @@ class Layout(_Part):
 def read_layout(path: Path) -> Layout:
     """Read a layout file; raises `CannotLoad` that says what to change."""
     try:
-        return parse_layout(path.read_text(encoding="utf-8"), path.name)
+        return parse_layout(path.read_text(encoding="utf-8-sig"), path.name)
     except OSError as error:
         raise CannotLoad(f"The layout {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -146,10 +165,10 @@ def read_layout(path: Path) -> Layout:
 def parse_layout(text: str, name: str) -> Layout:
     try:
         layout = Layout.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise CannotLoad(f"{name} is no TOML: {error}.") from error
     except ValidationError as error:
         raise CannotLoad("\n".join(_told(name, each) for each in error.errors())) from error
+    except (ValueError, RecursionError) as error:
+        raise CannotLoad(f"{name} is no TOML: {error}.") from error
     wrong = [each for place, table in enumerate(layout.tables) for each in _wrong(place, table)]
     if wrong:
         raise CannotLoad("\n".join(f"{name}: {each}" for each in wrong))
@@ -207,9 +226,12 @@ def layout_for(folder: Path) -> Layout:
 
 
 def _files_in(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise CannotLoad(f"There is no folder {folder}.")
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.is_file())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CannotLoad(f"There is no folder {folder}.") from error
+    except OSError as error:
+        raise CannotLoad(f"The folder {folder} cannot be read: {error.strerror}.") from error
 
 
 def tables_in(layout: Layout, folder: Path) -> tuple[list[Table], list[str]]:

@@ -67,7 +67,7 @@ def lines_of(path: Path, delimiter: str = ",") -> Iterator[Line | BadLine]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         header = [name.strip() for name in next(reader)]
-        empty: list[int] = []
+        empty = 0
         while True:
             number = reader.line_num + 1
             try:
@@ -75,14 +75,16 @@ def lines_of(path: Path, delimiter: str = ",") -> Iterator[Line | BadLine]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield BadLine(path.name, number, "", f"this is no CSV: {error}")
-                continue
-            if not cells:
-                empty.append(number)
-                continue
-            yield from (BadLine(path.name, each, "", "the line is empty") for each in empty)
-            empty.clear()
-            yield _line(path.name, number, header, cells)
+                found: Line | BadLine = BadLine(path.name, number, "", f"this is no CSV: {error}")
+            else:
+                if not cells:
+                    empty += 1
+                    continue
+                found = _line(path.name, number, header, cells)
+            for each in range(number - empty, number):
+                yield BadLine(path.name, each, "", "the line is empty")
+            empty = 0
+            yield found
 
 
 def _line(file: str, number: int, header: list[str], cells: list[str]) -> Line | BadLine:

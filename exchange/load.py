@@ -76,6 +76,6 @@ def chosen_layout(said: Path | None) -> Layout | None:
     """Return the layout of a file, or the built-in one of that name."""
     if said is None:
         return None
-    if not said.exists() and str(said) in BUILT_IN:
+    if str(said) in BUILT_IN and not said.exists():
         return built_in(str(said))
     return read_layout(said)

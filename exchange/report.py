@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from exchange.kinds import Kind
-from exchange.lines import BadLine
+from exchange.lines import BadLine, CannotLoad
 
 MOST_SHOWN = 50
 """Bad lines that are kept to be shown; a report file has all."""
+
+MOST_BAD = 100_000
+"""With so many, something is wrong with the files as a whole."""
 
 Watch = Callable[[str, int, int | None], None]
 """Is told what is done, how much of it, and of how much, if that is known."""
@@ -48,6 +51,11 @@ class BadLines:
                 self.first.append(each)
             if self._sink is not None:
                 self._sink.writerow([each.file, each.number, each.column, each.reason])
+        if len(self.lines) > MOST_BAD:
+            raise CannotLoad(
+                f"More than {MOST_BAD} lines are bad: is the layout that of these files? The "
+                f"first: {self.first[0]}"
+            )
 
     def has(self, table: int, number: int) -> bool:
         return (table, number) in self._rows

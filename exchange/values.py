@@ -1,6 +1,7 @@
 """Values of cells: each field says what its text must be; what it is not is said in words."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -20,6 +21,11 @@ from models.timing import check_zone
 LONGEST_NAME = 200
 LONGEST_VALUE = 1000
 LONGEST_TEXT = 20_000
+LONGEST_TOLD = 100
+"""Characters of a cell that are repeated where it may be very long."""
+
+UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
+"""What JSON can say and no database can store."""
 MOST_MONEY = Decimal(10) ** 16
 LARGEST = 2**63 - 1
 MOST_COMPARED = 5000
@@ -152,10 +158,12 @@ def several(cell: str) -> list[str]:
         return [part.strip() for part in cell.split(";") if part.strip()]
     try:
         found = json.loads(cell)
-    except ValueError as error:
-        raise Bad(f"«{cell}» is no list in JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise Bad(f"«{cell[:LONGEST_TOLD]}» is no list in JSON: {error}") from error
     if not all(isinstance(each, str) for each in found):
         raise Bad("a list in JSON holds texts only")
+    if any(UNSTORABLE.search(each) for each in found):
+        raise Bad("a text holds U+0000 or half a character, which cannot be stored")
     return list(found)
 
 

@@ -22,7 +22,7 @@ from models.installation import installation
 from models.item import Deal, Item, Lead, find_item, item_contacts
 from models.item_move import may_run
 from models.item_type import ItemType
-from models.pipeline import Stage, find_stage, first_stage
+from models.pipeline import Stage, find_stage_sent, first_stage
 from models.product import priced
 from models.product_row import ProductRow
 from models.retiming import retime
@@ -119,7 +119,7 @@ async def _initial_stage(
     if stage_id is None:
         item_type = ItemType(str(kind.__mapper__.polymorphic_identity))
         return await first_stage(session, item_type, pipeline_id)
-    stage = await find_stage(session, stage_id)
+    stage = await find_stage_sent(session, stage_id)
     if pipeline_id not in {None, stage.pipeline_id}:
         raise Invalid(
             Problem(

@@ -11,7 +11,7 @@ from models.access import MANAGING, must_be, out_of_reach, reached, within_reach
 from models.base import in_order
 from models.errors import Conflict, CrmError
 from models.item import Item, find_item
-from models.pipeline import Stage, find_stage
+from models.pipeline import Stage, find_stage_sent
 from models.rule import Rule, present, rules_of
 from models.stage_entry import (
     Automation,
@@ -105,7 +105,7 @@ async def move_item(
     session: AsyncSession, item: Item, stage_id: int, by: User, automation: Automation
 ) -> Move:
     """Let a person move a locked item to a stage of its pipeline."""
-    stage = await find_stage(session, stage_id)
+    stage = await find_stage_sent(session, stage_id)
     cause = Cause.person(by)
     entered = await enter_stage(session, item, stage, cause, automation=may_run(by, automation))
     if entered is None:
@@ -128,7 +128,7 @@ async def move_items(
     a dry move tells it; else nothing is moved (`Conflict`).
     """
     automation = may_run(by, asked.automation)
-    stage = await find_stage(session, asked.stage_id)
+    stage = await find_stage_sent(session, asked.stage_id)
     found = await _items(session, asked.item_ids, by, lock=not asked.dry)
     wanted = dict.fromkeys(asked.item_ids)
     verdicts = [_verdict(item_id, found.get(item_id), stage, by) for item_id in wanted]

@@ -22,7 +22,7 @@ from models.base import (
     find_named,
     having,
 )
-from models.errors import Conflict, NotFound
+from models.errors import Conflict, Invalid, NotFound, Problem
 from models.item_type import ItemType
 from models.keyset import Order
 
@@ -166,8 +166,16 @@ async def find_stage(session: AsyncSession, stage_id: int) -> Stage:
         .with_for_update(**AGAINST_DELETION, of=Stage)
     )
     if stage is None:
-        raise NotFound(f"There is no stage {stage_id}.", field="/stage_id")
+        raise NotFound(f"There is no stage {stage_id}.")
     return stage
+
+
+async def find_stage_sent(session: AsyncSession, stage_id: int) -> Stage:
+    """Return the stage that was sent as `stage_id`, or raise `Invalid`."""
+    try:
+        return await find_stage(session, stage_id)
+    except NotFound as missing:
+        raise Invalid(Problem("/stage_id", missing.message)) from missing
 
 
 async def first_stage(

@@ -356,6 +356,8 @@ def _moment(value: object, zone: ZoneInfo) -> date | None:
 def _form(form: str) -> Any:
     if len(form) > LONGEST_FORMAT:
         raise ValueError(f"a format has at most {LONGEST_FORMAT} characters")
+    if "%" in form:
+        raise ValueError("a format is written like dd.MM.yyyy, or is short, medium, long or full")
     return form
 
 

@@ -320,8 +320,9 @@ def _read(value: object) -> date | None:
             with suppress(ValueError):
                 return _read(fromisoformat(value))
     if isinstance(value, datetime):
-        ours = value.utcoffset() is not None and BEGINNING <= value <= END
-        return value.astimezone(UTC) if ours else None
+        if value.utcoffset() is None:
+            return None
+        return min(max(value, BEGINNING), END).astimezone(UTC)
     return value if isinstance(value, date) else None
 
 

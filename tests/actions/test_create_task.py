@@ -334,7 +334,7 @@ async def test_the_item_itself_does_not_change(database: Database, runner: Runne
         (
             {"title": "Call", "priority": "highest"},
             "/params/priority",
-            "Input should be 'low', 'normal' or 'high'",
+            "Input should be 'low', 'normal' or 'high', did you mean high?",
         ),
     ],
 )

@@ -84,6 +84,7 @@ DECIDED = {
     "PATCH /rules/{rule_id}": FOR_MANAGERS,
     "DELETE /rules/{rule_id}": FOR_MANAGERS,
     "GET /actions": FOR_ALL,
+    "GET /fields": FOR_ALL,
     "GET /stage-entries/{entry_id}": IN_REACH,
     "GET /runs/{run_id}": IN_REACH,
     "POST /runs/{run_id}/run-now": FOR_MANAGERS,

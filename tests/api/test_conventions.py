@@ -303,6 +303,28 @@ async def test_no_list_takes_a_parameter_that_it_does_not_know(
     assert told == {path: [{"field": "/limitt", "reason": reason}] for path in told}
 
 
+@pytest.mark.parametrize("name", ["stage_id[]", "stage_id[0]", "limit[x]"])
+async def test_only_an_object_takes_a_parameter_with_brackets(
+    api: httpx2.AsyncClient, name: str
+) -> None:
+    answer = await api.get("/v1/deals", params={name: 7})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == f"/{name}"
+
+
+@pytest.mark.parametrize(
+    "path", ["deals?source=", "companies?industry=", "history?field=", "history?subject_type="]
+)
+async def test_what_no_database_can_hold_is_not_looked_for(
+    api: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await api.get(f"/v1/{path}a%00")
+
+    assert answer.status_code == 422
+    assert "U+0000" in answer.json()["errors"][0]["reason"]
+
+
 async def test_the_nearest_filter_is_proposed(api: httpx2.AsyncClient) -> None:
     answer = await api.get("/v1/deals", params={"stage_idd": 1, "custom[x]": "1", "x" * 300: 1})
 

@@ -242,6 +242,23 @@ async def definition_id(api: httpx2.AsyncClient, name: str) -> int:
     return next(int(each["id"]) for each in listed if each["name"] == name)
 
 
+@pytest.mark.parametrize("choice", ["North", "Nowhere"])
+async def test_of_very_many_wrong_choices_the_first_are_told(
+    api: httpx2.AsyncClient, choice: str
+) -> None:
+    sent = {"title": "Roof", "custom": {"sides": [choice] * 50_000}}
+
+    told = problems(await api.post("/v1/deals", json=sent))
+
+    assert len(told) == 10
+
+
+async def test_an_unknown_name_of_any_length_is_told_shortened(api: httpx2.AsyncClient) -> None:
+    told = problems(await api.post("/v1/deals", json={"title": "Roof", "custom": {"x" * 5000: 1}}))
+
+    assert list(told) == [f"/custom/{'x' * 100}…"]
+
+
 async def test_items_keep_a_choice_that_is_no_longer_one(
     api: httpx2.AsyncClient, company: SmallCompany
 ) -> None:

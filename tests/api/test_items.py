@@ -61,7 +61,7 @@ async def test_a_move_is_cheap(company: SmallCompany, database: Database) -> Non
     assert len(spoken) <= MOST_STATEMENTS_OF_A_MOVE, "\n".join(spoken)
 
 
-@pytest.mark.parametrize(("stage", "status"), [(999, 404), (0, 422), ("x", 422), (None, 422)])
+@pytest.mark.parametrize(("stage", "status"), [(999, 422), (0, 422), ("x", 422), (None, 422)])
 async def test_a_move_to_nowhere_is_refused(
     company: SmallCompany, api: httpx2.AsyncClient, stage: object, status: int
 ) -> None:

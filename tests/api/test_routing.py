@@ -195,3 +195,30 @@ async def test_a_request_that_lost_a_race_runs_again_under_its_key(
     assert (first.status_code, first.headers["etag"], left) == (200, '"7"', [])
     assert (again.headers[REPLAYED], again.headers["etag"]) == ("true", '"7"')
     assert len((await api.get("/v1/exclusions")).json()["items"]) == 1
+
+
+async def test_the_same_body_written_otherwise_is_the_same_request(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    key = {KEY_HEADER: "once", "Content-Type": "application/json"}
+
+    first = await api.post("/v1/deals", content='{"title":"Roof","source":"Fair"}', headers=key)
+    again = await api.post(
+        "/v1/deals", content='{ "source": "Fair", "title": "Roof" }', headers=key
+    )
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+
+
+async def test_a_version_is_known_also_without_its_quotes(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    deal = (await api.post("/v1/deals", json={"title": "Roof"})).json()
+    seen = {"If-Match": str(deal["version"])}
+
+    changed = await api.patch(f"/v1/deals/{deal['id']}", json={"title": "Barn"}, headers=seen)
+
+    assert changed.status_code == 200

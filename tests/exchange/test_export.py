@@ -205,6 +205,13 @@ async def test_a_folder_that_is_not_empty_is_left_alone(database: Database, tmp_
     assert (folder / "deals.csv").read_text().startswith("external_id,title,")
 
 
+async def test_a_file_that_cannot_be_written_is_said(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "out" / "users.csv").mkdir(parents=True)
+
+    with pytest.raises(CannotLoad, match=r"users.csv cannot be written: Is a directory"):
+        await export(database, tmp_path / "out", nobody, force=True)
+
+
 async def test_pipelines_that_cannot_be_told_apart_are_warned_of(
     database: Database, tmp_path: Path
 ) -> None:

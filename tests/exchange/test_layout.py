@@ -103,8 +103,18 @@ def test_a_cell_that_does_not_fit_its_source_is_bad() -> None:
             COMPANIES.format(name='{ column = "name", value = "x" }'),
             "say one of column, text and value",
         ),
+        ("x = " + "[" * 5000, "is no TOML"),
+        ("x = " + "9" * 5000, "is no TOML"),
+        (COMPANIES.format(name='""'), "name.column: string should have at least 1 character"),
+        (
+            COMPANIES.format(name='{ column = "name", format = "%Y%Y" }'),
+            "name.format: it names a part of the date twice",
+        ),
     ],
-    ids=["kind", "toml", "table", "field", "required", "setting", "two"],
+    ids=[
+        *("kind", "toml", "table", "field", "required", "setting", "two"),
+        *("deep", "digits", "column", "format"),
+    ],
 )
 def test_a_mistake_in_a_layout_is_said_with_the_right_word(text: str, why: str) -> None:
     with pytest.raises(CannotLoad, match=why):
@@ -114,6 +124,18 @@ def test_a_mistake_in_a_layout_is_said_with_the_right_word(text: str, why: str) 
 def test_a_layout_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(CannotLoad, match="cannot be read: No such file"):
         read_layout(tmp_path / "gone.toml")
+
+
+def test_a_layout_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(COMPANIES.format(name='"name"'), encoding="utf-8-sig")
+
+    assert len(read_layout(path).tables) == 1
+
+
+def test_a_folder_whose_name_is_too_long_is_said() -> None:
+    with pytest.raises(CannotLoad, match="cannot be read: File name too long"):
+        layout_for(Path("x" * 5000))
 
 
 def test_a_missing_file_or_column_is_said_with_the_nearest(tmp_path: Path) -> None:

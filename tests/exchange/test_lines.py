@@ -66,6 +66,18 @@ def test_a_quotation_mark_that_never_ends_is_said(file: Path) -> None:
     assert said(file) == [(2, "this is no CSV: unexpected end of data")]
 
 
+def test_empty_lines_before_a_line_that_is_no_csv_keep_their_numbers(file: Path) -> None:
+    file.write_text('id,text\n\n\n1,"a"b\n\n2,b\n')
+
+    assert [number for number, _ in said(file)] == [2, 3, 4, 5]
+
+
+def test_a_million_columns_are_looked_at_once(file: Path) -> None:
+    file.write_text(",".join(map(str, range(1_000_000))) + "\n")
+
+    assert len(header_of(file)) == 1_000_000
+
+
 def test_empty_lines_at_the_end_do_not_count(file: Path) -> None:
     file.write_text("id,text\n1,a\n\n\n")
 

@@ -919,3 +919,15 @@ def test_whatever_stands_in_a_field_is_judged_and_can_be_kept(
 
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
     assert verdict.in_words()
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    unknown = [{"field": f"deal.nope{place}"} for place in range(50)]
+    part = {"field": "deal.title", "operator": "in", "value": unknown}
+    conditions = CONDITIONS.validate_python({"all": [part] * 200})
+
+    problems = check(conditions, DEAL)
+
+    assert [each.field for each in problems] == [
+        f"/all/0/value/{place}/field" for place in range(50)
+    ]

@@ -614,3 +614,10 @@ def test_what_a_user_does_not_tell_is_refused() -> None:
     [reason] = check("{{ deal.custom.engineer.emial }}", PEOPLE)
 
     assert reason.endswith("did you mean deal.custom.engineer.email?")
+
+
+def test_a_format_of_another_language_is_refused() -> None:
+    text = "{{ deal.created_at | date: '%Y' }}"
+
+    with pytest.raises(ActionFailed, match="written like dd"):
+        render(text, {"deal.created_at": FIRST}, locale="en", zone="UTC")

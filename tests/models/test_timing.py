@@ -263,6 +263,18 @@ def test_where_the_clock_leaves_out_midnight_a_date_counts_from_the_first_moment
     assert moment_of(date(2018, 11, 4), "America/Sao_Paulo") == moment("2018-11-04T01:00-02:00")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0001-01-01T00:00:00+14:00", BEGINNING),
+        ("0001-01-01T00:00:00Z", BEGINNING),
+        ("9999-12-31T23:59:59.999999-12:00", END),
+    ],
+)
+def test_a_moment_at_the_end_of_the_calendar_is_a_moment_too(written: str, meant: datetime) -> None:
+    assert moment_of(written, MADRID) == meant
+
+
 @given(value=any_date, zone=zones, amount=st.integers(1, 1000), unit=units)
 @example(value=date.min, zone="Asia/Kathmandu", amount=1000, unit=Unit.YEARS)
 @example(value=date.max, zone="America/Sao_Paulo", amount=1000, unit=Unit.YEARS)

@@ -1,0 +1,49 @@
+"""The fields of items: what texts, conditions and timing can speak of."""
+
+from typing import Self
+
+from pydantic import Field
+
+from api.dependencies import ReadSession
+from api.paging import Paging, page_among
+from api.routing import resource
+from api.schemas import Page, Read
+from models.conditions import OPERATORS, Operator
+from models.field_definition import catalogue_of
+from models.fields import Field as CatalogueField
+from models.fields import FieldKind
+from models.item_type import ItemType
+
+router = resource("rules", "/fields")
+
+
+class FieldRead(Read):
+    path: str = Field(description="How texts and conditions name it.", examples=["deal.amount"])
+    title: str
+    kind: FieldKind
+    choices: list[str] = Field(description="What a list lets choose from.")
+    columns: list[str] = Field(description="What a row of it has, for texts that loop over rows.")
+    operators: list[Operator] = Field(description="Those that conditions know for it.")
+
+    @classmethod
+    def of(cls, field: CatalogueField) -> Self:
+        return cls(
+            path=field.path,
+            title=field.title,
+            kind=field.kind,
+            choices=list(field.choices),
+            columns=[column.path for column in field.columns],
+            operators=[each for each in Operator if each in OPERATORS[field.kind]],
+        )
+
+
+@router.get("")
+async def list_fields(
+    session: ReadSession, paging: Paging, item_type: ItemType = ItemType.DEAL
+) -> Page[FieldRead]:
+    """Return what texts, conditions and timing can speak of, custom fields included.
+
+    The fields of the item itself are there twice: under its type and under `item`.
+    """
+    catalogue = await catalogue_of(session, item_type)
+    return page_among([FieldRead.of(each) for each in catalogue.fields.values()], paging, "path")
