@@ -61,7 +61,8 @@ def show_report(console: Console, report: Report, *, dry: bool) -> None:
     shown = {(line.file, line.number) for line in report.bad.first}
     if more := len(report.bad.lines) - len(shown):
         console.print(f"✗ … and {more} more bad lines; `--report FILE` writes all of them.")
-    table = Table("", "created", "already there", "adopted", "bad lines")
+    created = "created" if report.loaded else "would be created"
+    table = Table("", created, "already there", "adopted", "bad lines")
     for kind, count in report.counts.items():
         numbers = (count.created, count.present, count.adopted, count.bad)
         table.add_row(kind.value.replace("_", " "), *(str(each) for each in numbers))
