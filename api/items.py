@@ -14,7 +14,6 @@ from api.paging import PageQuery, Paging, page_of, sorted_by
 from api.routing import resource
 from api.runs import RunRead, SortedRuns
 from api.schemas import (
-    UNSTORABLE,
     Currency,
     Custom,
     Day,
@@ -38,6 +37,7 @@ from models.access import reached
 from models.custom_filter import Bound, CustomAsked
 from models.custom_values import pointer_of
 from models.errors import Invalid, Problem
+from models.fields import UNSTORABLE
 from models.history import HistoryKind, history_where
 from models.item import Item, find_item, known_item, lock_item
 from models.item_edit import Beginning

@@ -21,15 +21,13 @@ from pydantic import (
 )
 
 from models.base import CENTS, LARGEST_ID
+from models.fields import UNSTORABLE
 
 LONGEST_VALUE = 1000
 LONGEST_TEXT = 20_000
 MOST_CUSTOM_VALUES = 200
 MOST_IN_A_LIST = 50
 MOST_LEVELS = 100
-
-UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
-"""What PostgreSQL cannot store, and halves of a character, which are no text at all."""
 
 CURRENCY = re.compile(r"[A-Z]{3}")
 

@@ -1,7 +1,6 @@
 """Values of cells: each field says what its text must be; what it is not is said in words."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +14,7 @@ from babel.numbers import is_currency
 from models.base import CENTS
 from models.contact_point import email, phone
 from models.errors import Invalid
+from models.fields import UNSTORABLE
 from models.installation import check_locale
 from models.timing import check_zone
 
@@ -24,8 +24,6 @@ LONGEST_TEXT = 20_000
 LONGEST_TOLD = 100
 """Characters of a cell that are repeated where it may be very long."""
 
-UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
-"""What JSON can say and no database can store."""
 MOST_MONEY = Decimal(10) ** 16
 LARGEST = 2**63 - 1
 MOST_COMPARED = 5000

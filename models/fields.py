@@ -1,5 +1,6 @@
 """The field catalogue: what conditions and texts may ask of an item and of the people around it."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -9,6 +10,9 @@ from types import MappingProxyType
 from typing import Self
 
 from models.item_type import ItemType
+
+UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
+"""What no field can hold: U+0000, and halves of a character, which are no text at all."""
 
 
 class FieldKind(StrEnum):

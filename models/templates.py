@@ -43,7 +43,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from models.errors import ActionFailed
-from models.fields import Catalogue, Field, FieldKind
+from models.fields import UNSTORABLE, Catalogue, Field, FieldKind
 from models.item_type import ItemType
 from models.timing import check_zone
 
@@ -69,9 +69,6 @@ WITHOUT_FILTERS = frozenset({"strip_html", "safe"})
 
 # Liquid's lexer takes quadratic time on these, and on many raw blocks that never end.
 UNREADABLE = re.compile(r"\s{200}|\{{100}|\({50}")
-# What no database can store: U+0000, and halves of a character.
-UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
-
 RAW = re.compile(r"\{%-?\s*(?:raw|doc)\b")
 
 LIMITS: Mapping[type[LiquidError], str] = {
