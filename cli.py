@@ -26,7 +26,6 @@ from exchange.load import chosen_layout
 from exchange.load import load as load_files
 from exchange.screen import names_in, progress, show_exported, show_report
 from models import clock
-from models.agenda import workflow_id
 from models.api_token import (
     USUAL_LIFE,
     ApiToken,
@@ -39,16 +38,16 @@ from models.api_token import (
 from models.database import Database
 from models.errors import CrmError
 from models.installation import WorkerHeartbeat, installation
-from models.item import Item
 from models.logs import configure_logs
 from models.migrations import migrate as migrate_database
 from models.migrations import revisions
 from models.notices import Notices
-from models.rule_run import ON_THE_AGENDA, RuleRun
+from models.retiming import retimed
 from models.settings import Settings, variable
-from models.stage_entry import Automation, StageEntry
-from models.telling import tell_all_again
+from models.stage_entry import Automation
+from models.telling import tell_all_again, wanted_workflows
 from models.user import Role, User
+from relay import WORKFLOWS
 from sample_company import load_sample_company
 from worker import NotOnSqlite, connect, exit_at_once, run_worker, running_worker, stop_signal
 
@@ -60,6 +59,9 @@ app.command(tokens)
 
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
 FRESH = timedelta(minutes=1)
+MOST_SHOWN = 50
+"""Runs that `cuebook retime` tells of one by one."""
+
 LONGEST_LIFE = validators.Number(gte=1, lte=36_500)
 
 
@@ -263,6 +265,31 @@ async def export(folder: Path, /, *, only: str | None = None, force: bool = Fals
 
 
 @app.command
+async def retime(*, dry: bool = False) -> None:
+    """Let what waits be due as time zones, holidays and working hours are now.
+
+    To be run after an update of the product or of the time zones of the machine, and after working
+    hours or days off have changed. What somebody has postponed by hand stays, and what is due
+    already. Running it again changes nothing.
+
+    Parameters
+    ----------
+    dry
+        Only say what would change.
+
+    """
+    items, runs = 0, 0
+    async with _migrated() as database:
+        async for item_ids, changed in retimed(database, dry=dry):
+            for each in changed[: max(0, MOST_SHOWN - runs)]:
+                out.print(each.in_words(), markup=False)
+            items, runs = items + len(item_ids), runs + len(changed)
+    more = f" {runs - MOST_SHOWN} more are not shown." if runs > MOST_SHOWN else ""
+    told = "would be due" if dry else "now due"
+    out.print(f"Runs {told} at another time: {runs}, of {items} items that wait.{more}")
+
+
+@app.command
 async def doctor(*, restored: bool = False) -> None:
     """Examine the installation and say what is wrong; ends with 1 if anything is.
 
@@ -300,15 +327,7 @@ async def _database_findings(database: Database) -> AsyncIterator[str]:
 async def _clock_findings(database: Database, settings: Settings) -> AsyncIterator[str]:
     async with database.reading() as session:
         beats = list(await session.scalars(select(WorkerHeartbeat)))
-        waiting = (
-            await session.execute(
-                select(Item.type, Item.id, StageEntry.id)
-                .distinct()
-                .join(RuleRun, RuleRun.stage_entry_id == StageEntry.id)
-                .join(Item, Item.id == StageEntry.item_id)
-                .where(RuleRun.state.in_(ON_THE_AGENDA), RuleRun.due_at.is_not(None))
-            )
-        ).all()
+        wanted = await wanted_workflows(session)
     fresh = [beat for beat in beats if beat.beat_at > clock.now() - FRESH]
     if not fresh:
         yield "No worker has given a sign of life for a minute: start one."
@@ -316,18 +335,18 @@ async def _clock_findings(database: Database, settings: Settings) -> AsyncIterat
         if beat.temporal_error:
             yield f"Worker {beat.worker} cannot reach Temporal: {beat.temporal_error}"
         if beat.overdue:
-            yield f"{beat.overdue} runs should have run more than a minute ago."
+            yield f"{beat.overdue} runs or reminders were due more than a minute ago."
     try:
         client = await Client.connect(settings.temporal, namespace=settings.temporal_namespace)
     except RuntimeError as error:
         yield f"Temporal does not answer at {settings.temporal}: {error}"
         return
-    query = "WorkflowType = 'StageEntryWorkflow' AND ExecutionStatus = 'Running'"
+    kinds = ", ".join(f"'{workflow.__name__}'" for workflow in WORKFLOWS.values())
+    query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
     running = {found.id async for found in client.list_workflows(query)}
-    for wanted in waiting:
-        name = workflow_id(*wanted)
+    for name in wanted:
         if name not in running:
-            yield f"Workflow {name} is not running, though rules wait in its stage."
+            yield f"Workflow {name} is not running, though rules or reminders wait for it."
 
 
 async def _renew_identity(database: Database) -> None:

@@ -1,8 +1,9 @@
 """The relay: tells Temporal what the database decided, as often as it takes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -19,11 +20,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models import clock
-from models.agenda import workflow_id
+from models.crm_activity import CrmActivity
 from models.database import Database
 from models.installation import WorkerHeartbeat, installation
 from models.kept_answer import forget_answers
+from models.stage_entry import StageEntry
 from models.telling import (
+    KINDS,
+    Kind,
     Tell,
     bring_forward,
     claim,
@@ -37,6 +41,8 @@ from models.telling import (
     tell_overdue_again,
     tell_terminated_again,
 )
+from workflows.agenda import AgendaWorkflow
+from workflows.crm_activity import CrmActivityWorkflow
 from workflows.stage_entry import StageEntryWorkflow
 
 log = structlog.get_logger()
@@ -62,6 +68,11 @@ ITEM = SearchAttributeKey.for_keyword("CuebookItem")
 PIPELINE = SearchAttributeKey.for_keyword("CuebookPipeline")
 STAGE = SearchAttributeKey.for_keyword("CuebookStage")
 SEARCH_ATTRIBUTES = (ITEM, PIPELINE, STAGE)
+
+WORKFLOWS: Mapping[Kind, type[AgendaWorkflow[Any]]] = {
+    StageEntry: StageEntryWorkflow,
+    CrmActivity: CrmActivityWorkflow,
+}
 
 Pause = Callable[[str], Awaitable[None]]
 
@@ -130,37 +141,44 @@ class Relay:
             return
         told = BATCH
         while told:
-            told = await self.tell_once()
+            batch = asyncio.create_task(self.tell_once())
+            try:
+                told = await asyncio.shield(batch)
+            except asyncio.CancelledError:
+                await batch  # Else what is claimed would wait for the end of its lease.
+                raise
 
     async def tell_once(self) -> int:
         """Tell Temporal of one batch of changed agendas; return how many it was told of."""
         lease = uuid4()
         async with self._database.transaction() as session:
-            tells = await claim(session, lease, limit=BATCH)
+            tells = [
+                tell for kind in KINDS for tell in await claim(session, kind, lease, limit=BATCH)
+            ]
         if not tells:
             return 0
         await self._pause("claim/send")
         results = await asyncio.gather(*(self._tell(tell) for tell in tells))
         await self._pause("send/mark")
-        told = {
-            tell.agenda.entry_id: tell.agenda.version
-            for tell, error in zip(tells, results, strict=True)
-            if error is None
-        }
         failed = {tell: error for tell, error in zip(tells, results, strict=True) if error}
-        if told:
-            await self._mark(lease, told)
+        told = [tell for tell in tells if tell not in failed]
+        for kind in KINDS:
+            versions = {
+                tell.agenda.row_id: tell.agenda.version for tell in told if tell.kind is kind
+            }
+            if versions:
+                await self._mark(kind, lease, versions)
         if failed:
             error = next(iter(failed.values()))
-            log.warning("Temporal could not be told", entries=len(failed), error=error)
+            log.warning("Temporal could not be told", agendas=len(failed), error=error)
             async with self._database.transaction() as session:
                 await mark_failed(session, lease, failed)
         return len(told)
 
     async def _tell(self, tell: Tell) -> str | None:
-        """Tell of one entry; return why it could not be done."""
+        """Tell of one agenda; return why it could not be done."""
         try:
-            if tell.never_told:
+            if tell.begins:
                 await self._begin(tell)
             else:
                 await self._change(tell)
@@ -168,7 +186,7 @@ class Relay:
             if error.status in GONE:
                 self._unreachable = f"{error.status.name}: {error.message}"
             return f"{error.status.name}: {error.message}"[:500]
-        except Exception as error:  # noqa: BLE001 - one entry must not hold up its whole batch.
+        except Exception as error:  # noqa: BLE001 - one agenda must not hold up its whole batch.
             return repr(error)[:500]
         return None
 
@@ -189,45 +207,36 @@ class Relay:
     async def _start(
         self, tell: Tell, conflict: WorkflowIDConflictPolicy, *, signal: bool = False
     ) -> None:
-        kind, item_id = tell.item_type, tell.item_id
         await self._client.start_workflow(
-            StageEntryWorkflow.run,
+            WORKFLOWS[tell.kind].__name__,
             tell.agenda,
-            id=_id(tell),
+            id=tell.workflow_id,
             task_queue=self._task_queue,
             id_conflict_policy=conflict,
             start_signal="agenda_changed" if signal else None,
             start_signal_args=[tell.agenda] if signal else [],
-            static_summary=f"{kind.capitalize()} {item_id} in {tell.place}"[:200],
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(ITEM, f"{kind}:{item_id}"),
-                    SearchAttributePair(PIPELINE, str(tell.pipeline_id)),
-                    SearchAttributePair(STAGE, str(tell.stage_id)),
-                ]
-            ),
+            static_summary=tell.summary[:200],
+            search_attributes=_search_attributes(tell),
             rpc_timeout=ONE_CALL,
         )
 
     async def _end(self, tell: Tell) -> None:
-        handle = self._client.get_workflow_handle_for(StageEntryWorkflow.run, _id(tell))
+        handle = self._client.get_workflow_handle(tell.workflow_id)
         try:
-            await handle.signal(
-                StageEntryWorkflow.agenda_changed, tell.agenda, rpc_timeout=ONE_CALL
-            )
+            await handle.signal("agenda_changed", tell.agenda, rpc_timeout=ONE_CALL)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
-    async def _mark(self, lease: UUID, told: dict[int, int]) -> None:
+    async def _mark(self, kind: Kind, lease: UUID, told: dict[int, int]) -> None:
         left = dict(told)
         for _ in range(MARK_TRIES):
             async with self._database.transaction() as session:
-                noted = await mark_told(session, lease, left)
-                locked = await still_leased(session, lease, set(left) - noted)
+                noted = await mark_told(session, kind, lease, left)
+                locked = await still_leased(session, kind, lease, set(left) - noted)
                 # Others told of the rest meanwhile; ours may have overtaken what they told.
-                await tell_again(session, set(left) - noted - locked)
-            left = {entry: version for entry, version in left.items() if entry in locked}
+                await tell_again(session, kind, set(left) - noted - locked)
+            left = {row: version for row, version in left.items() if row in locked}
             if not left:
                 return
             await asyncio.sleep(MARK_PAUSE)
@@ -267,25 +276,25 @@ class Relay:
             home.namespace_id = present
             self._overdue = await tell_overdue_again(session)
             await forget_answers(session)
-        terminated = await self._terminated()
-        if terminated:
-            async with self._database.transaction() as session:
-                await tell_terminated_again(session, terminated)
+        for kind in KINDS:
+            if terminated := await self._terminated(kind):
+                async with self._database.transaction() as session:
+                    await tell_terminated_again(session, kind, terminated)
         self.wake()
 
-    async def _terminated(self) -> set[int]:
-        """Return the entries whose newest workflow somebody has terminated in the last day."""
+    async def _terminated(self, kind: Kind) -> set[int]:
+        """Return the rows whose newest workflow somebody has terminated in the last day."""
         since = (clock.now() - LOOK_BACK).isoformat()
-        kind = "WorkflowType = 'StageEntryWorkflow'"
-        query = f"{kind} AND ExecutionStatus = 'Terminated' AND CloseTime > '{since}'"
+        of_kind = f"WorkflowType = '{WORKFLOWS[kind].__name__}'"
+        query = f"{of_kind} AND ExecutionStatus = 'Terminated' AND CloseTime > '{since}'"
         found = {each.id async for each in self._client.list_workflows(query, limit=MOST_LOOKED_AT)}
-        entries = set()
+        rows = set()
         for name in sorted(found):
-            entry = name.rpartition("-entry-")[2]
+            row_id = name.rpartition("-")[2]  # Each ends with it: deal-42-entry-1057.
             newest = await self._client.get_workflow_handle(name).describe()
-            if newest.status is WorkflowExecutionStatus.TERMINATED and entry.isdecimal():
-                entries.add(int(entry))
-        return entries
+            if newest.status is WorkflowExecutionStatus.TERMINATED and row_id.isdecimal():
+                rows.add(int(row_id))
+        return rows
 
     async def beat(self) -> None:
         """Say in the database how things are, for `/health`."""
@@ -307,5 +316,12 @@ class Relay:
             )
 
 
-def _id(tell: Tell) -> str:
-    return workflow_id(tell.item_type, tell.item_id, tell.agenda.entry_id)
+def _search_attributes(tell: Tell) -> TypedSearchAttributes:
+    values = {
+        ITEM: f"{tell.item_type}:{tell.item_id}",
+        PIPELINE: tell.pipeline_id,
+        STAGE: tell.stage_id,
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(key, str(value)) for key, value in values.items() if value is not None]
+    )

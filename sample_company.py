@@ -12,16 +12,19 @@ from models import clock
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import points
+from models.crm_activity import CrmActivity, CrmActivityKind
+from models.crm_activity_edit import put_crm_activity, take_client
 from models.database import Database
 from models.department import Department
+from models.entering import create_item
 from models.field_definition import FieldDefinition, add_definition
 from models.fields import FieldKind
 from models.installation import installation
-from models.item import Deal, Lead
+from models.item import Deal, Invoice, Lead, Quote
 from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage, StageKind
 from models.product_row import ProductRow
-from models.stage_entry import Cause, create_item
+from models.stage_entry import Cause
 from models.user import Role, User
 
 A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
@@ -89,12 +92,23 @@ def _pipelines(session: AsyncSession) -> dict[str, Stage]:
             Pipeline(name="Installation", item_type=ItemType.DEAL),
             ("Planning", "On the roof", "Running"),
         ),
+        (
+            Pipeline(name="Quotes", item_type=ItemType.QUOTE),
+            ("Draft", "Sent", "Accepted", "Declined"),
+        ),
+        (
+            Pipeline(name="Invoices", item_type=ItemType.INVOICE),
+            ("Draft", "Sent", "Paid", "Cancelled"),
+        ),
     ):
         for position, name in enumerate(names):
-            stages[name] = Stage(name=name, position=position, pipeline=pipeline)
-    for name in ("Closed won", "Running"):
+            key = f"{pipeline.name}: {name}" if name in stages else name
+            stages[key] = Stage(name=name, position=position, pipeline=pipeline)
+    leads = stages["Incoming"].pipeline
+    stages["Converted"] = Stage(name="Converted", position=3, pipeline=leads)
+    for name in ("Closed won", "Running", "Accepted", "Paid", "Converted"):
         stages[name].kind = StageKind.WON
-    for name in ("Junk", "Closed lost", "Spam"):
+    for name in ("Junk", "Closed lost", "Spam", "Declined", "Cancelled"):
         stages[name].kind = StageKind.LOST
     session.add_all(stages.values())
     return stages
@@ -162,6 +176,7 @@ async def _rules(session: AsyncSession, stages: dict[str, Stage], by: User) -> N
             "after_previous": False,
             "keep_when_item_leaves": False,
             "once_per_item": False,
+            "stop_on_failure": False,
             "position": None,
             "enabled": True,
         }
@@ -173,6 +188,7 @@ async def _clients_and_items(
 ) -> None:
     bakery = Company(
         name="Bakery Sonne",
+        address="Sonnenallee 17, 12047 Berlin",
         contact_points=points(phones=["030 901820"], emails=["info@sonne.example"], region="DE"),
     )
     clients: dict[str, dict[str, Any]] = {
@@ -192,12 +208,13 @@ async def _clients_and_items(
     session.add_all([bakery, *contacts.values()])
     cause = Cause.person(people["ada"])
     kellers = {"contract_no": "K-17", "roof": "Gable", "area": 84.5}
+    deals: dict[str, Deal] = {}
     for title, contact, amount, stage, custom in (
         ("Roof for the Kellers", "Anna Keller", "18500", "Contract", kellers),
         ("Roof of the bakery", "Boris Maier", "46000", "Engaging", {"roof": "Flat", "area": 210}),
         ("You have won!!!", "Win Now", None, "New", {}),
     ):
-        deal = Deal(
+        deal = deals[title] = Deal(
             title=title,
             responsible=people["tom"],
             creator=people["ada"],
@@ -211,6 +228,19 @@ async def _clients_and_items(
             else [ProductRow(name="Solar roof", price=Decimal(amount))],
         )
         await create_item(session, deal, stages[stage], cause)
+        if stage == "Contract":
+            call = CrmActivity(
+                kind=CrmActivityKind.CALL,
+                subject="Ask when the scaffold can come",
+                item=deal,
+                responsible=people["tom"],
+                creator=people["ada"],
+                starts_at=clock.now() + timedelta(days=1),
+                ends_at=clock.now() + timedelta(days=1, minutes=20),
+                reminders=[],
+            )
+            await take_client(session, call)
+            await put_crm_activity(session, call, [15], cause)
     lead = Lead(
         title="Call from the fair",
         first_name="Clara",
@@ -221,3 +251,28 @@ async def _clients_and_items(
         contact_points=points(phones=["0171 5550199"], emails=[], region="DE"),
     )
     await create_item(session, lead, stages["Incoming"], cause)
+    await _papers(session, stages, deals["Roof for the Kellers"], cause)
+
+
+async def _papers(
+    session: AsyncSession, stages: dict[str, Stage], deal: Deal, cause: Cause
+) -> None:
+    """Make a quote and the first invoice of a deal."""
+    today = clock.now().date()
+    for kind, title, product, price, days, stage in (
+        (Quote, deal.title, "Solar roof", "18500", 30, "Sent"),
+        (Invoice, f"{deal.title}, deposit", "Deposit", "5550", 14, "Invoices: Sent"),
+    ):
+        paper = kind(
+            title=title,
+            responsible=deal.responsible,
+            creator=deal.creator,
+            contact=deal.contact,
+            amount=Decimal(price),
+            currency=deal.currency,
+            close_date=today + timedelta(days=days),
+            custom={},
+            product_rows=[ProductRow(name=product, price=Decimal(price))],
+            source_item=deal,
+        )
+        await create_item(session, paper, stages[stage], cause)

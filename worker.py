@@ -14,14 +14,14 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.crm_activity import ReminderActivities
 from activities.stage_entry import StageEntryActivities
 from models.database import Database
 from models.logs import configure_logs
 from models.notices import Notices
 from models.rule_run import Hold, release_all
 from models.settings import Automation, Settings, variable
-from relay import TASK_QUEUE, Relay
-from workflows.stage_entry import StageEntryWorkflow
+from relay import TASK_QUEUE, WORKFLOWS, Relay
 
 log = structlog.get_logger()
 
@@ -71,8 +71,11 @@ async def running_worker(
     worker = Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[StageEntryWorkflow],
-        activities=StageEntryActivities(database, settings).all(),
+        workflows=list(WORKFLOWS.values()),
+        activities=[
+            *StageEntryActivities(database, settings).all(),
+            *ReminderActivities(database, settings).all(),
+        ],
         max_concurrent_activities=database.pool_size,
         max_cached_workflows=CACHED_WORKFLOWS,
         graceful_shutdown_timeout=GRACE,

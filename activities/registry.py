@@ -15,26 +15,27 @@ from pkgutil import iter_modules
 from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.base import LARGEST_ID
+from models.client import outside_bin
 from models.company import Company
 from models.contact import Contact
-from models.department import Department
+from models.entering import create_item
 from models.errors import ActionFailed, Problem
 from models.fields import Field as CrmField
+from models.inputs import LONGEST_TEXT
 from models.installation import Installation
 from models.item import Item
+from models.item_date import ItemDate, When
 from models.item_type import ItemType
 from models.notification import Notification
 from models.pipeline import Stage, first_stage
-from models.rule_run import RuleRun
-from models.stage_entry import Cause, create_item
+from models.rule_run import RuleRun, own_field
+from models.stage_entry import Cause
 from models.templates import render
-from models.timing import Delay
-from models.user import User, supervisor_of
+from models.user import User, members_of, supervisor_of
 
 ACTIONS_PACKAGE = "activities.actions"
 LONGEST_TITLE = 200
@@ -51,6 +52,8 @@ class ActionGroup(StrEnum):
     RECURRING_SALES = "Recurring sales"
     EMPLOYEE_CONTROL = "Employee monitoring and control"
     CLIENT_BASE = "Spam and client base"
+    MANAGE_ITEMS = "Manage items"
+    COMMUNICATION = "Communication and paper"
 
 
 class UserBy(StrEnum):
@@ -72,8 +75,8 @@ class UserChoice(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    by: UserBy
-    id: RowId | None = None
+    by: UserBy = Field(title="Who")
+    id: RowId | None = Field(default=None, title="User or department")
 
     @model_validator(mode="after")
     def _needs_id(self) -> Self:
@@ -117,10 +120,28 @@ class ActionParams(BaseModel):
 
 Params = TypeVar("Params", bound=ActionParams)
 Handler = Callable[[Params, "ActionContext"], Awaitable[str]]
+Otherwise = Callable[["ActionContext", str], Awaitable[str]]
+"""What is done where an action has failed for that reason and all that it did was taken back.
+
+It returns one more sentence for the history.
+"""
 
 
-Result = CrmField
-"""Something that an action leaves for the rules below it; its path is its name there."""
+@dataclass(frozen=True)
+class Result(CrmField):
+    """Something that an action leaves for the rules below it; its path is its name there.
+
+    `short` is a second, shorter path for it: `code` beside `results.generate_code.code`.
+    """
+
+    short: str | None = None
+
+
+@dataclass(frozen=True)
+class StayingOpen:
+    """A run that goes on when its action has been done, at most until then."""
+
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -136,20 +157,25 @@ class RuleAction(Generic[Params]):
     handler: Handler[Params]
     warning: str | None = None
     results: tuple[Result, ...] = ()
+    also_in: tuple[ActionGroup, ...] = ()
+    otherwise: Otherwise | None = None
 
 
-def rule_action(
+def rule_action(  # noqa: PLR0913 - all that an action says of itself, by name
     *,
     title: str,
     group: ActionGroup,
     items: Iterable[ItemType],
     warning: str | None = None,
     results: Iterable[Result] = (),
+    also_in: Iterable[ActionGroup] = (),
+    otherwise: Otherwise | None = None,
 ) -> Callable[[Handler[Params]], Handler[Params]]:
     """Put a handler into the catalogue under its own name, with the params it is annotated with.
 
     `warning` is shown before somebody chooses an action that destroys something. `results` are
-    what it leaves by `context.leave` (`results.create_task.id`).
+    what it leaves by `context.leave` (`results.create_task.id`). Under the headings `also_in`
+    people look for it too. `otherwise` is done where the action fails.
     """
 
     def register(handler: Handler[Params]) -> Handler[Params]:
@@ -166,6 +192,8 @@ def rule_action(
             handler=handler,
             warning=warning,
             results=tuple(results),
+            otherwise=otherwise,
+            also_in=tuple(also_in),
         )
         return handler
 
@@ -197,16 +225,17 @@ def as_title(text: str) -> str:
     return title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
 
 
+def as_text(text: str) -> str:
+    """Return a text as the API would accept it, cut to size; it may not be empty."""
+    text = text.strip()
+    if not text:
+        raise ActionFailed("The text is empty, now that its fields are filled in.")
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
 class ClientOfItem(NamedTuple):
     contact: Contact | None
     company: Company | None
-
-
-SomeClient = TypeVar("SomeClient", Contact, Company)
-
-
-def _outside_bin(client: SomeClient | None) -> SomeClient | None:
-    return None if client is None or client.deleted_at is not None else client
 
 
 @dataclass(frozen=True)
@@ -223,10 +252,15 @@ class ActionContext:
     values: dict[str, object] = field(default_factory=dict)
     url: str = ""
     result: dict[str, object] = field(default_factory=dict)
+    staying: list[StayingOpen] = field(default_factory=list)
 
     @property
     def cause(self) -> Cause:
         return Cause.rule(self.run)
+
+    async def cause_as(self, choice: UserChoice | None) -> Cause:
+        """Return the cause of a change that is made as somebody, or as automation (None)."""
+        return Cause.rule(self.run, None if choice is None else await self.user(choice))
 
     def render(self, template: str, reader: User | None = None) -> str:
         """Fill in the fields, in the locale and zone of the reader, else of the company."""
@@ -237,22 +271,45 @@ class ActionContext:
             zone=(reader and reader.time_zone) or self.home.time_zone,
         )
 
+    def exact(self, template: str) -> str:
+        """Fill in the fields for a machine that reads the text, not for a person."""
+        home = self.home
+        return render(template, self.values, locale=home.locale, zone=home.time_zone, exact=True)
+
     def leave(self, **result: object) -> None:
         """Leave something for the rules below, under names that the action has declared."""
         self.result.update(result)
+
+    def stay_open(self, until: datetime | None = None) -> None:
+        """Keep the run open when the action has been done, until `conclude` ends it or its time.
+
+        The sentence that the action returns says what it waits for.
+        """
+        self.staying.append(StayingOpen(until))
 
     def url_of(self, item: Item) -> str:
         """Return where people find an item."""
         return f"{self.url}/v1/{item.type}s/{item.id}"
 
-    def moment(self, delay: Delay | None) -> datetime | None:
-        """Return the moment so long after now; days and longer by the company's calendar."""
-        return None if delay is None else delay.ends_at(clock.now(), self.home.time_zone)
+    def moment(self, when: When | None) -> datetime | None:
+        """Return the moment so long after now, or that a date of the item tells.
+
+        None if that is empty. Days and longer are counted on the company's calendar.
+        """
+        if isinstance(when, ItemDate):
+            return when.moment(own_field(self.item, when.name), self.home.time_zone)
+        return None if when is None else when.ends_at(clock.now(), self.home.time_zone)
+
+    def in_words(self, moment: datetime) -> str:
+        """Return a moment as the company writes it, in its time zone."""
+        said = "{{ moment | datetime }}"
+        locale, zone = self.home.locale, self.home.time_zone
+        return render(said, {"moment": moment}, locale=locale, zone=zone)
 
     @property
     def client(self) -> ClientOfItem:
         """Contact and company, without those in the recycle bin."""
-        return ClientOfItem(_outside_bin(self.item.contact), _outside_bin(self.item.company))
+        return ClientOfItem(outside_bin(self.item.contact), outside_bin(self.item.company))
 
     def client_or_fail(self) -> ClientOfItem:
         """Return contact and company outside the recycle bin; there must be one."""
@@ -298,15 +355,17 @@ class ActionContext:
         where = stage or await first_stage(self.session, item.type)
         await create_item(self.session, item, where, self.cause)
 
-    def notify(self, recipient: User, text: str, *, sender: User | None = None) -> None:
-        """Tell somebody something, with a link to the item."""
+    def notify(
+        self, recipient: User, text: str, *, sender: User | None = None, link: str | None = None
+    ) -> None:
+        """Tell somebody something, with a link, by default to the item."""
         self.session.add(
             Notification(
                 recipient_id=recipient.id,
                 text=text,
                 sender_id=None if sender is None else sender.id,
                 item_id=self.item.id,
-                link=str(self.values["item.url"]),
+                link=link or str(self.values["item.url"]),
             )
         )
 
@@ -323,12 +382,8 @@ class ActionContext:
 
     async def _members(self, department_id: int | None) -> list[User]:
         """Return the active people of a department, the head first."""
-        department = await self.session.get(Department, department_id)
-        members = await self.session.scalars(
-            select(User).where(User.department_id == department_id, User.active).order_by(User.id)
-        )
-        head = None if department is None else department.head_id
-        found = sorted(members, key=lambda user: user.id != head)
+        members = await members_of(self.session, department_id)
+        found = [user for user in members if user.active]
         if not found:
             raise ActionFailed(f"Nobody works in department {department_id}.")
         return found

@@ -5,14 +5,15 @@ same stay in the stage; it is empty where none of them has run.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Self
 
 from pydantic_core import to_jsonable_python
 
-from activities.registry import RuleAction, RulePlace, all_actions
+from activities.registry import Result, RuleAction, RulePlace, all_actions
 from models.base import LARGEST_ID
 from models.custom_values import meaning
 from models.fields import Catalogue, Field
@@ -26,15 +27,35 @@ LONGEST_KEPT = 1000
 """Characters of a text that are kept; the rest is where the action put it."""
 
 
-def offered(item_type: ItemType) -> Mapping[str, Field]:
-    """Return every result of the actions for items of this type, by full path."""
+@dataclass(frozen=True)
+class Offered(Field):
+    """A result under a full path or a short one, its name in the run, and who leaves it."""
+
+    name: str = ""
+    left_by: str = ""
+
+
+def offered(item_type: ItemType) -> Mapping[str, Offered]:
+    """Return every result of the actions for items of this type, by full path and short one."""
     return {
-        path: replace(field, path=path, title=f"{action.title}: {field.title}")
+        path: Offered(
+            path,
+            f"{action.title}: {field.title}",
+            field.kind,
+            choices=field.choices,
+            name=field.path,
+            left_by=action.code,
+        )
         for action in all_actions().values()
         if item_type in action.items
         for field in action.results
-        for path in [f"{ROOT}.{action.code}.{field.path}"]
+        for path in _paths(action, field)
     }
+
+
+def _paths(action: RuleAction[Any], result: Result) -> list[str]:
+    path = f"{ROOT}.{action.code}.{result.path}"
+    return [path] if result.short is None else [path, result.short]
 
 
 @dataclass(frozen=True)
@@ -44,7 +65,7 @@ class RuleCatalogue(Catalogue):
     `absent` are the results of actions that no rule above it has.
     """
 
-    absent: Mapping[str, Field]
+    absent: Mapping[str, Offered]
 
     @classmethod
     def after(cls, catalogue: Catalogue, codes: Collection[str] | None = None) -> Self:
@@ -53,7 +74,7 @@ class RuleCatalogue(Catalogue):
         there = {
             path: field
             for path, field in results.items()
-            if codes is None or path.split(".")[1] in codes
+            if codes is None or field.left_by in codes
         }
         absent = {path: field for path, field in results.items() if path not in there}
         fields = MappingProxyType({**catalogue.fields, **there})
@@ -67,12 +88,24 @@ class RuleCatalogue(Catalogue):
         """Say that there is no such field, or that nothing above leaves it."""
         if path not in self.absent:
             return super().unknown(path)
-        return f"{path} is empty: no rule above this one uses the action {path.split('.')[1]}"
+        code = self.absent[path].left_by
+        return f"{path} is empty: no rule above this one uses the action {code}"
 
 
 def mentions_results(text: str) -> bool:
     """Tell whether a text, a rule as JSON for example, may speak of results at all."""
-    return ROOT in text
+    return any(root in text for root in _roots())
+
+
+@cache
+def _roots() -> frozenset[str]:
+    short = {
+        result.short.partition(".")[0]
+        for action in all_actions().values()
+        for result in action.results
+        if result.short
+    }
+    return frozenset({ROOT, *short})
 
 
 async def actions_above(place: RulePlace) -> frozenset[str]:
@@ -98,13 +131,16 @@ def _cut(value: object) -> object:
 
 
 def values_of(runs: Iterable[RuleRun], item_type: ItemType) -> Mapping[str, object]:
-    """Return every result by full path: of the last of these runs that is done, else None."""
-    results = offered(item_type)
-    values: dict[str, object] = dict.fromkeys(results)
-    for run in runs:
-        if run.state is RunState.DONE:
-            for name, kept in (run.result or {}).items():
-                path = f"{ROOT}.{run.version.action}.{name}"
-                if path in results:
-                    values[path] = meaning(results[path].kind, kept)
-    return values
+    """Return every result by full path: of the last of these runs whose action is done, else None.
+
+    One that has begun and stays open counts: the task is there, though it is not completed.
+    """
+    left = {
+        run.version.action: run.result or {}
+        for run in runs
+        if run.state is RunState.DONE or run.began_at is not None
+    }
+    return {
+        path: meaning(field.kind, left.get(field.left_by, {}).get(field.name))
+        for path, field in offered(item_type).items()
+    }

@@ -22,7 +22,8 @@ from models.department import Department
 from models.errors import InvalidRule, Problem
 from models.field_definition import catalogue_of
 from models.fields import Catalogue
-from models.mistakes import meant, reason, shortened
+from models.item_date import ItemDate
+from models.mistakes import at_the_root, meant, reason, shortened
 from models.rule_run import TIMING
 from models.templates import check as check_template
 from models.templates import templates_in
@@ -53,13 +54,19 @@ async def check_rule(
     try:
         read: ActionParams = chosen.params.model_validate(params)
     except ValidationError as error:
-        wrong = [_problem(each, chosen.params, params) for each in error.errors()]
+        wrong = [_problem(each, chosen.params, params) for each in at_the_root(error.errors())]
         raise InvalidRule(*wrong) from error
     catalogue = await _catalogue(place, f"{params} {conditions}")
     found = [
         Problem(f"/params{pointer}", reason)
         for pointer, text in templates_in(read)
         for reason in check_template(text, catalogue)
+    ]
+    found += [
+        Problem(f"/params/{name}{problem.field}", problem.reason)
+        for name, date in read
+        if isinstance(date, ItemDate)
+        for problem in date.problems(catalogue)
     ]
     if conditions is not None:
         found += [

@@ -5,11 +5,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.registry import RulePlace
+from activities.registry import ActionParams, RulePlace
 from activities.rule_check import check_rule
+from models.errors import InvalidRule, Problem
+from models.installation import installation
+from models.languages import translated
 from models.pipeline import Stage
 from models.rule import Rule
-from models.rule_edit import SAID, add_rule, rewrite, said, switch
+from models.rule_edit import SAID, Waiting, add_rule, rewrite, said, switch
+from models.rule_run import TIMING
+from models.templates import TemplateText
 from models.timing import AtOnce
 from models.user import User
 
@@ -25,23 +30,33 @@ async def save_new_rule(
     )
 
 
-async def save_rule(session: AsyncSession, rule: Rule, sent: Mapping[str, Any], by: User) -> None:
+async def save_rule(
+    session: AsyncSession,
+    rule: Rule,
+    sent: Mapping[str, Any],
+    by: User,
+    waiting: Waiting = Waiting.KEEP,
+) -> None:
     """Change those fields of a locked rule that were sent, as JSON, or raise `InvalidRule`.
 
-    Place and switch can be changed also where the text would no longer be accepted.
+    `waiting` says what becomes of the runs that wait where its text changes. Place and switch can
+    be changed also where the text would no longer be accepted.
     """
     changes = {name: sent[name] for name in SAID if name in sent}
     if changes:
         position = sent.get("position", rule.position)
         place = RulePlace(session, rule.stage, position=position, rule_id=rule.id)
         text = await _checked(place, said(rule) | changes)
-        await rewrite(session, rule, text, by)
+        await rewrite(session, rule, text, by, waiting)
     rule.position = sent.get("position", rule.position)
     await switch(session, rule, enabled=sent.get("enabled", rule.enabled))
 
 
 async def _checked(place: RulePlace, text: dict[str, Any]) -> dict[str, Any]:
-    unhindered = text["timing"] == AtOnce().model_dump() and text["conditions"] is None
+    if text["stop_on_failure"] and not text["after_previous"]:
+        reason = "Only a rule after the previous one can be stopped by its failure."
+        raise InvalidRule(Problem("/stop_on_failure", reason))
+    unhindered = TIMING.validate_python(text["timing"]) == AtOnce() and text["conditions"] is None
     params = await check_rule(
         place._replace(unhindered=unhindered and not text["once_per_item"]),
         action=text["action"],
@@ -49,4 +64,14 @@ async def _checked(place: RulePlace, text: dict[str, Any]) -> dict[str, Any]:
         conditions=text["conditions"],
         timing=text["timing"],
     )
-    return text | {"params": params.model_dump(mode="json")}
+    home = await installation(place.session)
+    return text | {"params": params.model_dump(mode="json") | _proposed(params, home.locale)}
+
+
+def _proposed(params: ActionParams, locale: str) -> dict[str, str]:
+    """Return the texts that nobody has chosen, in the language of the company."""
+    return {
+        name: translated(text, locale)
+        for name, text in params
+        if name not in params.model_fields_set and isinstance(text, TemplateText)
+    }

@@ -13,18 +13,20 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.facts import Asked, facts_of
 from activities.registry import ActionContext, RuleAction, all_actions
 from activities.results import as_kept
-from models import clock
+from activities.transaction import Pause, in_transaction, no_pause, told_by_kind
 from models.agenda import Agenda, Fault, Step, Stop
+from models.brake import held_by_brake
 from models.conditions import Condition, Conditions, Outcome
-from models.database import TRIES, Database, lost_a_race
+from models.database import Database
 from models.errors import ActionFailed, CrmError, LoopDetected
 from models.installation import Installation, installation
+from models.item import load_whole
 from models.notification import Notification
+from models.outbox import told_by_reply
 from models.provenance import acting
 from models.rule import is_enabled
 from models.rule_run import (
@@ -33,10 +35,11 @@ from models.rule_run import (
     Hold,
     RuleRun,
     RunState,
+    conclude,
     finish_run,
     hold_run,
     record_fault,
-    untold,
+    stay_open,
 )
 from models.settings import Automation, Settings
 from models.stage_entry import StageEntry, lock_entry
@@ -47,7 +50,6 @@ log = structlog.get_logger()
 CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
 
 Change = Callable[["Place"], Awaitable[None]]
-Pause = Callable[[str], Awaitable[None]]
 
 
 class Place(NamedTuple):
@@ -57,10 +59,6 @@ class Place(NamedTuple):
     home: Installation
     entry: StageEntry
     run: RuleRun
-
-
-async def no_pause(_point: str) -> None:
-    """Go on at once; tests stop the runner here, between commit and reply."""
 
 
 class StageEntryActivities:
@@ -102,10 +100,8 @@ class StageEntryActivities:
     async def stop_entry(self, stop: Stop) -> Agenda:
         """Drop every open run of an entry whose workflow somebody cancelled."""
 
-        async def drop_all(
-            session: AsyncSession, home: Installation, entry: StageEntry | None
-        ) -> None:
-            if entry is not None and home.database_id == stop.database_id:
+        async def drop_all(session: AsyncSession, home: Installation, entry: StageEntry) -> None:
+            if home.database_id == stop.database_id:
                 for run in reversed(entry.runs):  # From below, as when an item leaves.
                     if run.state in OPEN:
                         await finish_run(session, run, RunState.DROPPED, "cancelled in Temporal")
@@ -115,11 +111,9 @@ class StageEntryActivities:
     async def _at_its_time(self, step: Step, change: Change) -> Agenda:
         """Change the step's run if the step still stands as the workflow saw it."""
 
-        async def fenced(
-            session: AsyncSession, home: Installation, entry: StageEntry | None
-        ) -> None:
+        async def fenced(session: AsyncSession, home: Installation, entry: StageEntry) -> None:
             run = _still_stands(step, home, entry)
-            if entry is not None and run is not None:
+            if run is not None:
                 await change(Place(session, home, entry, run))
 
         agenda = await self._in_transaction(step.entry_id, fenced)
@@ -129,43 +123,30 @@ class StageEntryActivities:
     async def _in_transaction(
         self,
         entry_id: int,
-        change: Callable[[AsyncSession, Installation, StageEntry | None], Awaitable[None]],
+        change: Callable[[AsyncSession, Installation, StageEntry], Awaitable[None]],
     ) -> Agenda:
         """Lock an entry, change it at the time that Temporal says, reply with its agenda.
 
         The reply is a tell: an entry that was fully told is so again.
         """
-        for attempt in range(1, TRIES + 1):
-            try:
-                with clock.at(activity.info().started_time):
-                    async with self._database.transaction() as session:
-                        entry = await lock_entry(session, entry_id)
-                        home = await installation(session)
-                        fully_told = entry and entry.told_version == entry.agenda_version
-                        await change(session, home, entry)
-                        if entry is None:
-                            return Agenda(
-                                database_id=home.database_id, entry_id=entry_id, version=0
-                            )
-                        if fully_told:
-                            entry.told_version = entry.agenda_version
-                            untold(session).discard(entry)
-                        return entry.agenda(home.database_id)
-            except DBAPIError as error:
-                if not lost_a_race(error) or attempt == TRIES:
-                    raise
-        raise AssertionError("unreachable")
+
+        async def work(session: AsyncSession) -> Agenda:
+            entry = await lock_entry(session, entry_id)
+            home = await installation(session)
+            if entry is None:
+                return Agenda(database_id=home.database_id, entry_id=entry_id, version=0)
+            with told_by_reply(session, entry):
+                await change(session, home, entry)
+            return entry.agenda(home.database_id)
+
+        return await in_transaction(self._database, work)
 
     async def _run(self, place: Place, action: RuleAction[Any]) -> None:
         session, home, entry, run = place
-        if self._settings.automation is Automation.PAUSED:
-            hold_run(session, run, Hold.PAUSED)
+        if run.began_at is not None:
+            await conclude(session, run, "The time is up.", ended_by="time")
             return
-        if run.rule.deleted_at is not None:
-            await finish_run(session, run, RunState.DROPPED, "the rule was deleted")
-            return
-        if not run.rule.enabled and not await is_enabled(session, run.rule_id):
-            hold_run(session, run, Hold.RULE_OFF)
+        if await self._must_rest(place):
             return
         conditions = _conditions(run)
         facts = await facts_of(
@@ -182,6 +163,9 @@ class StageEntryActivities:
             if verdict.outcome is not Outcome.MET:
                 await finish_run(session, run, RunState.SKIPPED, verdict.in_words())
                 return
+        most = self._settings.brake_deletions
+        if action.warning and await held_by_brake(session, run, most):
+            return
         context = ActionContext(session, run.item, run, home, facts.values, url=self._settings.url)
         entry_id = run.stage_entry_id
         try:
@@ -190,17 +174,46 @@ class StageEntryActivities:
                     sentence = await action.handler(_params(action, run), context)
         except (CrmError, IntegrityError) as error:
             await lock_entry(session, entry_id)  # The rollback has made it forget its rows.
-            await self._fail(place, error)
+            await self._fail(place, error, action, context)
         else:
             run.result = as_kept(action, context.result)
-            await finish_run(session, run, RunState.DONE, sentence)
+            if context.staying:
+                stay_open(session, run, context.staying[-1].until, sentence)
+            else:
+                await finish_run(session, run, RunState.DONE, sentence)
 
-    async def _fail(self, place: Place, error: CrmError | IntegrityError) -> None:
-        """Nothing half-done is kept; the run has failed with a reason people can read."""
+    async def _must_rest(self, place: Place) -> bool:
+        """Hold or drop a run whose time has come while nothing is to be done; tell whether."""
+        session, run = place.session, place.run
+        if self._settings.automation is Automation.PAUSED:
+            hold_run(session, run, Hold.PAUSED)
+        elif run.rule.deleted_at is not None:
+            await finish_run(session, run, RunState.DROPPED, "the rule was deleted")
+        elif not run.rule.enabled and not await is_enabled(session, run.rule_id):
+            hold_run(session, run, Hold.RULE_OFF)
+        else:
+            return False
+        return True
+
+    async def _fail(
+        self,
+        place: Place,
+        error: CrmError | IntegrityError,
+        action: RuleAction[Any],
+        context: ActionContext,
+    ) -> None:
+        """Nothing half-done is kept; the run has failed with a reason people can read.
+
+        What the action does otherwise is done now, and told with the reason.
+        """
         session = place.session
         if isinstance(error, IntegrityError):
             log.error("An action ran into a constraint", run_id=place.run.id, exc_info=error)
         reason = error.message if isinstance(error, CrmError) else _constraint(error)
+        if action.otherwise is not None:
+            await load_whole(session, place.run.item)
+            with acting(place.run.id):
+                reason = f"{reason} {await action.otherwise(context, reason)}"
         await finish_run(session, place.run, RunState.FAILED, reason)
         if isinstance(error, LoopDetected):
             session.add_all(
@@ -213,19 +226,14 @@ class StageEntryActivities:
             )
 
     async def _told_faults(self, work: Awaitable[Agenda], step: Step | None = None) -> Agenda:
-        """Keep the words of a fault in our log and database, and tell Temporal its kind only.
+        """Keep the words of a fault with the run; without a step they are not those of a rule."""
+        if step is None:
+            return await told_by_kind(work)
 
-        Without a step they are not those of a rule, and only the log has them.
-        """
-        try:
-            return await work
-        except Exception as error:
-            kind = type(error).__name__
-            run_id = None if step is None else step.item.run_id
-            log.exception("An activity failed", run_id=run_id, kind=kind)
-            if step is not None:
-                await self._remember(step, f"{kind}: {error}")
-            raise ApplicationError(kind, type=kind) from None
+        async def keep(fault: str) -> None:
+            await self._remember(step, fault)
+
+        return await told_by_kind(work, keep, run_id=step.item.run_id)
 
     async def _remember(self, step: Step, fault: str) -> None:
         try:
@@ -243,9 +251,9 @@ class StageEntryActivities:
             log.warning("The fault could not be kept in the database", run_id=step.item.run_id)
 
 
-def _still_stands(step: Step, home: Installation, entry: StageEntry | None) -> RuleRun | None:
+def _still_stands(step: Step, home: Installation, entry: StageEntry) -> RuleRun | None:
     """Return the run if everything is as the workflow saw it when it offered the step."""
-    if entry is None or home.database_id != step.database_id or entry.item.deleted_at is not None:
+    if home.database_id != step.database_id or entry.item.deleted_at is not None:
         return None
     for run in entry.runs:
         if run.id == step.item.run_id:

@@ -3,16 +3,20 @@
 from fastapi import Depends, FastAPI
 
 from api import (
+    calendar,
     companies,
     contacts,
+    crm_activities,
     deals,
     departments,
     exclusions,
+    feed_posts,
     field_definitions,
     fields,
     health,
     history,
     installation,
+    invoices,
     items,
     leads,
     notifications,
@@ -20,6 +24,7 @@ from api import (
     previews,
     problems,
     products,
+    quotes,
     recycle_bin,
     rule_actions,
     rules,
@@ -42,6 +47,8 @@ from models.settings import Settings
 RESOURCES = (
     leads,
     deals,
+    quotes,
+    invoices,
     items,
     field_definitions,
     pipelines,
@@ -57,6 +64,9 @@ RESOURCES = (
     companies,
     products,
     tasks,
+    crm_activities,
+    calendar,
+    feed_posts,
     exclusions,
     recycle_bin,
     notifications,
@@ -73,7 +83,8 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app = CuebookApi(
         title="Cuebook",
         version="1",
-        summary="Leads and deals in the stages of pipelines, and rules that act when they enter.",
+        summary="Leads, deals, quotes and invoices in the stages of pipelines, and rules that act "
+        "when they enter.",
         description=DESCRIPTION,
         contact={"name": "Whoever runs this installation"},
         license_info={"name": "Proprietary"},
@@ -93,6 +104,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.include_router(health.router, include_in_schema=False)
     app.include_router(problems.router)
     app.include_router(health.router, prefix="/v1")
+    app.include_router(calendar.feeds, prefix="/v1")
     for resource in RESOURCES:
         app.include_router(
             resource.router,

@@ -11,6 +11,7 @@ from api.dependencies import CurrentUser, IfMatch, ReadSession, Session
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
 from api.schemas import (
+    Count,
     Emails,
     EmailText,
     Filter,
@@ -26,19 +27,16 @@ from api.schemas import (
     SearchText,
     ShortText,
     Version,
-    Whole,
     Write,
+    Year,
 )
-from models.base import LARGEST_ID
-from models.client import add_client, change_client, clients_where, find_client
+from models.client import add_client, clients_where, find_client
+from models.client_edit import edit_client
 from models.company import Company
 from models.removal import remove_client
 from models.stage_entry import Cause
 
 router = resource("companies", "/companies")
-
-
-MOST_YEARS = 9999
 
 
 class CompanyRead(Read):
@@ -64,8 +62,8 @@ class CompanyFields(Write):
 
     industry: ShortText | None = None
     address: ShortText | None = None
-    founded_year: Annotated[Whole, Field(ge=0, le=MOST_YEARS)] | None = None
-    employees: Annotated[Whole, Field(ge=0, le=LARGEST_ID)] | None = None
+    founded_year: Year | None = None
+    employees: Count | None = None
     annual_revenue: Money | None = None
     parent_id: Id | None = Field(default=None, description="No company is over itself.")
     comments: LongText | None = None
@@ -140,13 +138,13 @@ async def read_company(company: PresentCompany) -> CompanyRead:
 
 @router.patch("/{company_id}")
 async def update_company(
-    session: Session, company: LockedCompany, sent: CompanyUpdate
+    session: Session, user: CurrentUser, company: LockedCompany, sent: CompanyUpdate
 ) -> CompanyRead:
-    """Change fields of a company.
+    """Change fields of a company; its history keeps what they were.
 
     Phones or e-mails that are sent replace all there are of their kind.
     """
-    await change_client(session, company, sent.changes())
+    await edit_client(session, company, sent.changes(), Cause.person(user))
     return CompanyRead.model_validate(company)
 
 

@@ -26,7 +26,8 @@ from api.schemas import (
     Write,
 )
 from models.base import linked
-from models.client import add_client, change_client, clients_where, find_client
+from models.client import add_client, clients_where, find_client
+from models.client_edit import edit_client
 from models.company import Company
 from models.contact import Contact
 from models.removal import remove_client
@@ -127,18 +128,17 @@ async def read_contact(contact: PresentContact) -> ContactRead:
 
 @router.patch("/{contact_id}")
 async def update_contact(
-    session: Session, contact: LockedContact, sent: ContactUpdate
+    session: Session, user: CurrentUser, contact: LockedContact, sent: ContactUpdate
 ) -> ContactRead:
-    """Change fields of a contact.
+    """Change fields of a contact; its history keeps what they were.
 
     Phones or e-mails that are sent replace all there are of their kind.
     """
-    changes = await linked(session, sent.changes(), contact, company=Company)
-    await change_client(session, contact, changes)
+    await edit_client(session, contact, sent.changes(), Cause.person(user))
     return ContactRead.model_validate(contact)
 
 
 @router.delete("/{contact_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def delete_contact(session: Session, user: CurrentUser, contact: LockedContact) -> None:
-    """Put a contact into the recycle bin; 409 names the leads and deals that still use it."""
+    """Put a contact into the recycle bin; 409 names the items that still use it."""
     await remove_client(session, contact, Cause.person(user))

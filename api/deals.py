@@ -1,86 +1,49 @@
 """Deals: what is being sold, to whom, for how much."""
 
-from decimal import Decimal
 from typing import Annotated
 
-from fastapi import Depends, status
-from pydantic import Field
+from fastapi import status
 
-from api.dependencies import CurrentUser, IfMatch, ReadSession, Session
-from api.items import (
+from api.dependencies import CurrentUser, ReadSession, Session
+from api.item_resource import (
     CUSTOM_QUERY,
     CustomFilter,
     ItemFields,
-    ItemRead,
     Place,
     SortedItems,
     WantedItems,
+    WholeItemRead,
+    listed,
+    locked,
+    present,
 )
 from api.paging import page_of
 from api.routing import resource
-from api.schemas import Id, Money, Name, Page, Quantity, Read, Write
-from models.access import reached
-from models.custom_filter import custom_conditions
-from models.item import Deal, Item
-from models.item_edit import add_item, edit_item, find_whole, items_where
-from models.item_type import ItemType
+from api.schemas import Name, Page
+from models.item import Deal
+from models.item_edit import add_item, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
 router = resource("deals", "/deals")
 
-MOST_PRODUCTS = 500
+
+class DealRead(WholeItemRead):
+    pass
 
 
-class ProductRowRead(Read):
-    name: str
-    price: Decimal
-    quantity: Decimal
-    product_id: int | None
-
-
-class ProductRowWrite(Write):
-    """Price of one, in the currency of the deal.
-
-    Name and price are those of the product, if it has one and nothing else is said.
-    """
-
-    name: Name | None = None
-    price: Money | None = None
-    quantity: Quantity = Decimal("1.00")
-    product_id: Id | None = None
-
-
-class DealRead(ItemRead):
-    product_rows: list[ProductRowRead]
-    further_contact_ids: list[int]
-
-
-class DealFields(ItemFields):
-    product_rows: Annotated[list[ProductRowWrite], Field(max_length=MOST_PRODUCTS)] = []
-
-
-class DealCreate(Place, DealFields):
+class DealCreate(Place, ItemFields):
     """A deal begins in the first stage of the first pipeline for deals, if not said otherwise."""
 
 
-class DealUpdate(DealFields):
+class DealUpdate(ItemFields):
     """What is left out stays as it is; stage and pipeline are changed by moving."""
 
     title: Name = ""
 
 
-async def _present(session: Session, user: CurrentUser, deal_id: Id) -> Item:
-    return await reached(session, user, await find_whole(session, deal_id, Deal))
-
-
-async def _locked(session: Session, user: CurrentUser, deal_id: Id, match: IfMatch) -> Item:
-    deal = await find_whole(session, deal_id, Deal, lock=True)
-    return match.of(await reached(session, user, deal))
-
-
-PresentDeal = Annotated[Item, Depends(_present)]
-LockedDeal = Annotated[Item, Depends(_locked)]
+PresentDeal = Annotated[Deal, present(Deal)]
+LockedDeal = Annotated[Deal, locked(Deal)]
 
 
 @router.get("", openapi_extra=CUSTOM_QUERY)
@@ -92,8 +55,7 @@ async def list_deals(
     paging: SortedItems,
 ) -> Page[DealRead]:
     """Return the deals within your reach, oldest first, if not said otherwise."""
-    custom = await custom_conditions(session, ItemType.DEAL, asked)
-    wanted = items_where(Deal, user, **where.asked(), custom=custom)
+    wanted = await listed(session, user, Deal, where, asked)
     return await page_of(session, wanted, paging, DealRead)
 
 

@@ -30,7 +30,7 @@ from models.errors import (
     NotFound,
     Problem,
 )
-from models.mistakes import LONGEST_NAME, reason, shortened
+from models.mistakes import LONGEST_NAME, at_the_root, reason, shortened
 
 STATUS: Mapping[type[CrmError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
@@ -259,7 +259,7 @@ def _problems_of(error: CrmError) -> list[Problem]:
 
 async def _unreadable(request: Request, error: Any) -> ProblemResponse:
     """Say which fields and why, never what was sent: it may be a secret."""
-    found = error.errors()
+    found = at_the_root(error.errors())
     for each in found:
         if each["type"] == NOT_JSON:
             place = f"{each['ctx']['error']} at character {each['loc'][1]}"
@@ -268,7 +268,7 @@ async def _unreadable(request: Request, error: Any) -> ProblemResponse:
         return problem("Bad request", "The body is not JSON: send it as application/json.")
     kind = _kind_of_body(request)
     problems = [_problem(each, error.body, kind) for each in found[:MOST_TOLD]]
-    said = "; ".join(f"{each.field}: {each.reason}" for each in problems)
+    said = "; ".join(f"{each.field}: {each.reason}".removeprefix(": ") for each in problems)
     return problem("Invalid", said, errors=problems)
 
 
@@ -281,6 +281,8 @@ def _problem(error: ErrorDetails, body: object, kind: Any) -> Problem:
     where, *inside = error["loc"]
     if where != "body":
         return Problem(f"/{inside[0]}", reason(error, inside, None))
+    if not inside and error["type"] == "missing":
+        return Problem("", "This request needs a body: send JSON, {} at least.")
     pointer = pointer_to(error, inside, body)
     if error["type"] == "union_tag_invalid":
         pointer += "/" + str(error["ctx"]["discriminator"]).strip("'")

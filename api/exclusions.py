@@ -7,7 +7,7 @@ from fastapi import Depends, Query, status
 from pydantic import Field
 
 from api.dependencies import CurrentUser, IfMatch, ReadSession, Session, only
-from api.items import ItemRead
+from api.item_resource import ItemRead
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
 from api.schemas import (

@@ -1,4 +1,4 @@
-"""Custom fields: what leads and deals hold beside their own fields, as the company wants it."""
+"""Custom fields: what items hold beside their own fields, as the company wants it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -124,7 +124,7 @@ async def list_field_definitions(
 async def create_field_definition(
     session: Session, new: FieldDefinitionCreate
 ) -> FieldDefinitionRead:
-    """Give leads or deals a custom field, of which each type has at most 100.
+    """Give items of a type a custom field, of which each type has at most 100.
 
     What its values look like in `custom` of an item: `text` and `list` a text, `number` a number,
     `money` a text such as `"12.50"` in the currency of the item, `date` `"2027-12-31"`, `datetime`

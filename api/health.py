@@ -23,7 +23,7 @@ class WorkerRead(Read):
     beat_at: datetime
     temporal_error: str | None
     relay_lag: float = Field(description="Seconds that Temporal has waited to be told.")
-    overdue: int = Field(description="Runs that are more than a minute late.")
+    overdue: int = Field(description="Runs and reminders that are more than a minute late.")
 
 
 class HealthRead(Read):

@@ -1,214 +1,32 @@
-"""Items, lead or deal: moving them, and what happened and will happen to them."""
+"""Items of every type: moving them, and what happened and will happen to them."""
 
-import re
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import Depends, Query, Request, status
+from fastapi import Depends, status
 from pydantic import AliasPath, Field
 
 from activities.registry import destructive
 from api.dependencies import CurrentUser, MatchIfSent, ReadSession, Session
+from api.item_resource import AUTOMATION, ItemRead
 from api.paging import PageQuery, Paging, page_of, sorted_by
 from api.routing import resource
 from api.runs import RunRead, SortedRuns
-from api.schemas import (
-    Currency,
-    Custom,
-    Day,
-    Filter,
-    Id,
-    Ids,
-    LongText,
-    Moment,
-    Money,
-    Name,
-    Page,
-    Read,
-    SearchText,
-    ShortText,
-    Version,
-    Whole,
-    Write,
-    YesOrNo,
-)
+from api.schemas import Id, LongText, Page, Read, Whole, Write, YesOrNo
 from models.access import reached
-from models.custom_filter import Bound, CustomAsked
-from models.custom_values import pointer_of
-from models.errors import Invalid, Problem
-from models.fields import UNSTORABLE
 from models.history import HistoryKind, history_where
 from models.item import Item, find_item, known_item, lock_item
-from models.item_edit import Beginning
 from models.item_move import Asked, MoveOutcome, lock_to_move, move_item, move_items
-from models.item_type import ItemType
 from models.recycle_bin import restore_item
 from models.rule_run import OPEN, RuleRun
 from models.stage_entry import AGENDA, Automation, Cause, runs_where
-from models.timeline import TimelineComment, TimelineKind, timeline_of
+from models.timeline import TimelineKind, timeline_of
+from models.timeline import add_comment as comment_on
+from models.wait import end_wait
 
 router = resource("items", "/items")
 
 MOST_MOVED = 1000
-
-PLACE = {"pipeline_id", "stage_id", "automation"}
-
-AUTOMATION = Field(
-    default=Automation.RUN,
-    description="`skip` lets it enter without its rules running, for managers only.",
-)
-
-
-class ItemRead(Read):
-    """What leads and deals have in common."""
-
-    id: int
-    type: ItemType
-    title: str
-    version: Version
-    pipeline_id: int
-    stage_id: int
-    responsible_id: int | None
-    creator_id: int | None
-    contact_id: int | None
-    company_id: int | None
-    amount: Decimal | None
-    currency: str | None
-    begin_date: date | None
-    close_date: date | None
-    source: str | None
-    comments: str | None
-    custom: dict[str, Any]
-    source_item_id: int | None = Field(description="The item that it was made from.")
-    made_by_run_id: int | None = Field(description="The rule run that made it.")
-    created_at: datetime
-    deleted_at: datetime | None
-
-
-class ItemFields(Write):
-    """What can be said of a lead or deal; a client must not be in the recycle bin."""
-
-    responsible_id: Id | None = Field(
-        default=None, description="Whoever creates the item, if left out."
-    )
-    contact_id: Id | None = None
-    further_contact_ids: Ids = []
-    company_id: Id | None = None
-    amount: Money | None = None
-    currency: Currency | None = None
-    begin_date: Day | None = None
-    close_date: Day | None = None
-    source: ShortText | None = None
-    comments: LongText | None = None
-    custom: Custom = Field(
-        default={},
-        description="Values by name, of the kinds that `/v1/field-definitions` tell; null removes "
-        "one, others stay.",
-    )
-
-
-class Place(Write):
-    """Where a new item begins: in the first stage of the pipeline, or of the first pipeline."""
-
-    title: Name
-    pipeline_id: Id | None = None
-    stage_id: Id | None = None
-    automation: Automation = AUTOMATION
-
-    def fields(self) -> dict[str, Any]:
-        """Return what is said of the item itself."""
-        return {name: each for name, each in self.changes().items() if name not in PLACE}
-
-    def beginning(self) -> Beginning:
-        """Return what is said of where it begins."""
-        return Beginning(**self.model_dump(include=PLACE))
-
-
-class ItemFilter(Filter):
-    """Which leads or deals to list."""
-
-    pipeline_id: Id | None = None
-    stage_id: Id | None = None
-    responsible_id: Id | None = None
-    creator_id: Id | None = None
-    contact_id: Id | None = Field(default=None, description="As primary or further contact.")
-    company_id: Id | None = None
-    source: ShortText | None = None
-    source_item_id: Id | None = Field(default=None, description="Made from this item.")
-    made_by_run_id: Id | None = None
-    q: SearchText | None = Field(default=None, description="Somewhere in the title.")
-    created_from: Moment | None = None
-    created_to: Moment | None = None
-    amount_min: Money | None = None
-    amount_max: Money | None = None
-    begin_date_from: Day | None = None
-    begin_date_to: Day | None = None
-    close_date_from: Day | None = None
-    close_date_to: Day | None = None
-
-
-WantedItems = Annotated[ItemFilter, Query()]
-
-SortedItems = Annotated[
-    PageQuery, sorted_by("id", "created_at", "title", "amount", "close_date", "begin_date")
-]
-
-CUSTOM_KEY = re.compile(r"custom\[([^\[\]]+)\](?:\[(from|to)\])?")
-
-CUSTOM_QUERY: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "custom",
-            "in": "query",
-            "required": False,
-            "style": "deepObject",
-            "explode": True,
-            "description": "What custom fields hold, all of it: `custom[contract_no]=A-1`. Of a "
-            "`multi`, one that is chosen. For number, money, date and datetime there are ranges, "
-            "ends included: `custom[due][from]=2027-01-01&custom[due][to]=2027-01-31`.",
-            "schema": {
-                "type": "object",
-                "additionalProperties": {
-                    "anyOf": [
-                        {"type": "string"},
-                        {
-                            "type": "object",
-                            "properties": {"from": {"type": "string"}, "to": {"type": "string"}},
-                            "additionalProperties": False,
-                        },
-                    ]
-                },
-            },
-            "examples": {
-                "equal": {"value": {"contract_no": "A-1"}},
-                "range": {"value": {"due": {"from": "2027-01-01", "to": "2027-01-31"}}},
-            },
-        }
-    ]
-}
-"""How the document of a list tells of `CustomFilter`."""
-
-
-def _asked(request: Request) -> list[CustomAsked]:
-    """Return what is asked of custom fields, or raise `Invalid`."""
-    asked = []
-    for key, value in request.query_params.multi_items():
-        if not key.startswith("custom"):
-            continue
-        match = CUSTOM_KEY.fullmatch(key)
-        if match is None:
-            reason = "Ask for custom[name]=value, custom[name][from]=value, custom[name][to]=value."
-            raise Invalid(Problem("/custom", reason))
-        name, bound = match.groups()
-        if UNSTORABLE.search(value):
-            reason = "a text holds U+0000 or half a character, which nothing holds"
-            raise Invalid(Problem(pointer_of(name), reason))
-        asked.append(CustomAsked(name, value, Bound(bound) if bound else None))
-    return asked
-
-
-CustomFilter = Annotated[list[CustomAsked], Depends(_asked)]
 
 
 class MoveWrite(Write):
@@ -264,6 +82,9 @@ class MoveRead(Read):
 
 class CommentWrite(Write):
     text: Annotated[LongText, Field(min_length=1)]
+    from_client: YesOrNo = Field(
+        default=False, description="Whether the client said so, which ends a wait."
+    )
 
 
 class CommentRead(Read):
@@ -271,11 +92,15 @@ class CommentRead(Read):
     item_id: int
     text: str
     author_id: int | None
+    from_client: bool = Field(description="Whether the client said so.")
     created_at: datetime
 
 
 class TimelineRead(Read):
-    """`title` is that of the stage or rule, `run_id` the rule run that it is or was made by."""
+    """What is planned stands where it starts, and so may be ahead.
+
+    `run_id` is the rule run that it is or was made by.
+    """
 
     kind: TimelineKind
     id: int
@@ -320,6 +145,10 @@ async def _locked(session: Session, user: CurrentUser, item_id: Id) -> Item:
     return await reached(session, user, await lock_item(session, item_id))
 
 
+async def _to_change(session: Session, user: CurrentUser, item_id: Id) -> Item:
+    return await reached(session, user, await find_item(session, item_id, lock=True))
+
+
 async def _to_move(session: Session, user: CurrentUser, item_id: Id, match: MatchIfSent) -> Item:
     item = await lock_to_move(session, item_id, user)
     return item if match is None else match.of(item)
@@ -327,6 +156,7 @@ async def _to_move(session: Session, user: CurrentUser, item_id: Id, match: Matc
 
 MovedItem = Annotated[Item, Depends(_to_move)]
 PresentItem = Annotated[Item, Depends(_present)]
+ItemToChange = Annotated[Item, Depends(_to_change)]
 KnownItem = Annotated[Item, Depends(_known)]
 """Also one in the recycle bin."""
 
@@ -338,9 +168,10 @@ NewestFirst = Annotated[PageQuery, sorted_by("id", usually="-id")]
 
 @router.get("/{item_id}")
 async def read_item(item: PresentItem) -> ItemRead:
-    """Return a lead or deal by its id.
+    """Return an item of any type by its id.
 
-    What both have; `/v1/leads/{lead_id}` and `/v1/deals/{deal_id}` return all of it.
+    What all have in common; `/v1/leads/{lead_id}`, `/v1/deals/{deal_id}`, `/v1/quotes/{quote_id}`
+    and `/v1/invoices/{invoice_id}` return all of one.
     """
     return ItemRead.model_validate(item)
 
@@ -399,23 +230,31 @@ async def list_history(
 async def list_timeline(
     session: ReadSession, item: KnownItem, paging: Paging
 ) -> Page[TimelineRead]:
-    """Return comments, stage entries and what rules did, newest first."""
+    """Return comments, CRM activities, stage entries and what rules did, newest first."""
     rows, order = timeline_of(item.id)
     return await page_of(session, rows, paging, TimelineRead, order=order)
 
 
 @router.post("/{item_id}/comments", status_code=status.HTTP_201_CREATED)
 async def add_comment(
-    session: Session, user: CurrentUser, item: PresentItem, said: CommentWrite
+    session: Session, user: CurrentUser, item: ItemToChange, said: CommentWrite
 ) -> CommentRead:
     """Put a comment on the timeline.
 
-    It is signed by whoever asks, and cannot be changed afterwards.
+    It is signed by whoever asks, and cannot be changed afterwards. What the client said
+    (`from_client`) ends a wait, and the rule after that starts counting.
     """
-    comment = TimelineComment(text=said.text, item_id=item.id, author_id=user.id)
-    session.add(comment)
-    await session.flush()
+    comment = await comment_on(session, item, user, said.text, from_client=said.from_client)
     return CommentRead.model_validate(comment)
+
+
+@router.post("/{item_id}/end-wait", name="end_wait")
+async def end_its_wait(session: Session, user: CurrentUser, item: ItemToChange) -> RunRead:
+    """End the wait of an item before its time; the rule after it starts counting.
+
+    Returns the run that waited. `/agenda` shows a wait as a run that is `in progress`.
+    """
+    return RunRead.model_validate(await end_wait(session, item, user))
 
 
 @router.post("/{item_id}/restore", name="restore_item")

@@ -1,40 +1,44 @@
 """Leads: who may become a client."""
 
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, status
+from fastapi import status
+from pydantic import Field
 
-from api.dependencies import CurrentUser, IfMatch, ReadSession, Session
-from api.items import (
+from api.dependencies import CurrentUser, ReadSession, Session
+from api.item_resource import (
     CUSTOM_QUERY,
     CustomFilter,
     ItemFields,
-    ItemRead,
     Place,
     SortedItems,
     WantedItems,
+    WholeItemRead,
+    listed,
+    locked,
+    present,
 )
 from api.paging import page_of
 from api.routing import resource
-from api.schemas import Emails, Id, Name, Page, Phones
-from models.access import reached
-from models.custom_filter import custom_conditions
-from models.item import Item, Lead
-from models.item_edit import add_item, edit_item, find_whole, items_where
-from models.item_type import ItemType
+from api.schemas import Emails, Name, Page, Phones
+from models.item import Lead
+from models.item_edit import add_item, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
 router = resource("leads", "/leads")
 
 
-class LeadRead(ItemRead):
+class LeadRead(WholeItemRead):
     first_name: str | None
     last_name: str | None
     phones: list[str]
     emails: list[str]
     is_repeat: bool
-    further_contact_ids: list[int]
+    converted_at: datetime | None = Field(
+        description="When it became a deal, contact or company; null while it has not."
+    )
 
 
 class LeadFields(ItemFields):
@@ -54,17 +58,8 @@ class LeadUpdate(LeadFields):
     title: Name = ""
 
 
-async def _present(session: Session, user: CurrentUser, lead_id: Id) -> Item:
-    return await reached(session, user, await find_whole(session, lead_id, Lead))
-
-
-async def _locked(session: Session, user: CurrentUser, lead_id: Id, match: IfMatch) -> Item:
-    lead = await find_whole(session, lead_id, Lead, lock=True)
-    return match.of(await reached(session, user, lead))
-
-
-PresentLead = Annotated[Item, Depends(_present)]
-LockedLead = Annotated[Item, Depends(_locked)]
+PresentLead = Annotated[Lead, present(Lead)]
+LockedLead = Annotated[Lead, locked(Lead)]
 
 
 @router.get("", openapi_extra=CUSTOM_QUERY)
@@ -76,8 +71,7 @@ async def list_leads(
     paging: SortedItems,
 ) -> Page[LeadRead]:
     """Return the leads within your reach, oldest first, if not said otherwise."""
-    custom = await custom_conditions(session, ItemType.LEAD, asked)
-    wanted = items_where(Lead, user, **where.asked(), custom=custom)
+    wanted = await listed(session, user, Lead, where, asked)
     return await page_of(session, wanted, paging, LeadRead)
 
 

@@ -20,8 +20,10 @@ from starlette.types import ASGIApp
 
 from activities.registry import RuleAction, all_actions
 from api import vocabulary
+from api.calendar import feed_behind
 from api.dependencies import current_user, if_match, match_if_sent
 from api.errors import KINDS, TITLES, Kind, ProblemDocument, ProblemResponse
+from api.languages import language
 from api.requests import REQUEST_ID, Requests
 from api.routing import REPLAYED, idempotent, known_parameters
 from api.sheets import CSV
@@ -43,9 +45,13 @@ TAGS: Mapping[str, str] = {
     "deals": "What is being sold, to whom, for how much. A deal goes through the stages of one "
     "pipeline; moving it is an operation of *items*.",
     "leads": "Who may become a client. A lead that is tied to a contact or company is a *repeat "
-    "lead*.",
-    "items": "Leads and deals alike: moving them, what will happen to them (the agenda), what has "
-    "happened (runs, timeline, history), and the recycle bin.",
+    "lead*. Converted, it becomes a deal with contact and company.",
+    "quotes": "What is offered to a client, for how much; its `close_date` is the last day on "
+    "which it is valid.",
+    "invoices": "What a client owes; the `close_date` is the last day on which it is to be paid. "
+    "`pay` says that it was.",
+    "items": "Leads, deals, quotes and invoices alike: moving them, what will happen to them (the "
+    "agenda), what has happened (runs, timeline, history), and the recycle bin.",
     "pipelines": "The ways that items go, and the stages they stand in. Rules hang on stages.",
     "rules": "What is to be done when an item enters a stage: an action, its time, its conditions.",
     "previews": "What a text or conditions would come to for an item, while a rule is being "
@@ -53,11 +59,15 @@ TAGS: Mapping[str, str] = {
     "runs": "One run is one rule for one stay of one item in a stage: what it waits for, or what "
     "became of it and why. Managers run it now, later, again, or not at all.",
     "tasks": "Work for people. Rules make tasks; people make and complete them.",
+    "crm activities": "To-dos, calls and meetings for an item: planned, with reminders, or noted "
+    "when they have happened.",
+    "calendar": "What you have to do, in any calendar program, behind a link that is the key.",
+    "feed": "What people and rules tell several people at once, who may say something to it.",
     "notifications": "What rules and the product itself tell people.",
     "contacts": "People outside the company: clients and who speaks for them.",
     "companies": "Firms outside the company.",
     "products": "What can be sold, with its price.",
-    "custom fields": "Fields of your own on leads and deals, typed; usable in texts, conditions "
+    "custom fields": "Fields of your own on items of each type, typed; usable in texts, conditions "
     "and timing like any other.",
     "exclusions": "The exceptions list: phones, addresses and mail domains that the CRM ignores.",
     "users": "The people who work here, what they may do, and who supervises them.",
@@ -97,6 +107,14 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Content-Disposition": {
         "description": "The name of the file, where CSV was asked for.",
         "schema": {"type": "string", "examples": ['attachment; filename="deals.csv"']},
+    },
+    "Content-Language": {
+        "description": "The language of titles and descriptions.",
+        "schema": {"type": "string", "examples": ["pl"]},
+    },
+    "Vary": {
+        "description": "`Accept-Language`: who asks for another language gets another answer.",
+        "schema": {"type": "string", "examples": ["Accept-Language"]},
     },
     "Retry-After": {
         "description": "Seconds to wait before the same request has a chance.",
@@ -161,6 +179,11 @@ class Operation:
     def needs_token(self) -> bool:
         return current_user in self.asked
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is limited how often somebody may ask."""
+        return self.needs_token or feed_behind in self.asked
+
     def has_path(self) -> bool:
         return any(each["in"] == "path" for each in self.said.get("parameters", ()))
 
@@ -169,7 +192,9 @@ class Operation:
         if "requestBody" in self.said:
             yield from (400, 413, 422)
         if self.needs_token:
-            yield from (401, 429)
+            yield 401
+        if self.is_counted:
+            yield 429
         if self.has_path():
             yield 404
         if known_parameters in self.asked:
@@ -183,11 +208,13 @@ class Operation:
 
     def headers(self) -> Iterator[str]:
         """Yield the names of the headers of what is answered when all is well."""
-        yield from OF_USERS if self.needs_token else OF_ALL
-        if self.versioned:
+        yield from OF_USERS if self.is_counted else OF_ALL
+        if self.versioned or "304" in self.said["responses"]:
             yield "ETag"
         if idempotent in self.asked:
             yield REPLAYED
+        if language in self.asked:
+            yield from ("Content-Language", "Vary")
         if any(CSV in answer.get("content", ()) for answer in self.said["responses"].values()):
             yield "Content-Disposition"
 

@@ -1,4 +1,4 @@
-"""Pipelines: the ways that leads and deals go."""
+"""Pipelines: the ways that items go."""
 
 from datetime import datetime
 from typing import Annotated

@@ -41,7 +41,7 @@ class ProductRead(Read):
 
 
 class ProductFields(Write):
-    """Price of one; a deal that sells it keeps the price of its time."""
+    """Price of one; an item that sells it keeps the price of its time."""
 
     series: ShortText | None = None
     price: Money | None = None

@@ -1,11 +1,11 @@
-"""The recycle bin: deleted leads and deals, until somebody restores them."""
+"""The recycle bin: deleted items, until somebody restores them."""
 
 from typing import Annotated
 
 from fastapi import Query
 
 from api.dependencies import CurrentUser, ReadSession
-from api.items import ItemRead
+from api.item_resource import ItemRead
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
 from api.schemas import Filter, Id, Moment, Page

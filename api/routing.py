@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.dependencies import ANY_VERSION, CurrentUser, Session, tags_in
+from api.languages import in_its_language
 from api.schemas import Page
 from api.sheets import DOCUMENTED, filled_sheet
 from models.errors import Conflict, Invalid, Problem
@@ -100,7 +101,8 @@ class Route(APIRoute):
     """Adds `ETag`, answers 304 to whoever has that version, and keeps the answers of POSTs.
 
     Response models have a `version` for their `ETag`, `shown_once` if they hold a secret, and are
-    `live` if they show what changes without the version.
+    `live` if they show what changes without the version. What asks for a `Language` is a GET and
+    has no version, which would be that of every language.
     """
 
     def __init__(
@@ -148,8 +150,10 @@ class Route(APIRoute):
             except _Repeated as repeated:
                 response = _again(repeated.kept)
             if sheet := filled_sheet(request):
-                return sheet.answer(request.url.path.rpartition("/")[2])
-            return _tagged(request, response, live=live) if versioned else response
+                response = sheet.answer(request.url.path.rpartition("/")[2])
+            elif versioned:
+                response = _tagged(request, response, live=live)
+            return in_its_language(request, response)
 
         return answer
 

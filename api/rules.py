@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import Depends, Query, status
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from activities.rule_saving import save_new_rule, save_rule
 from api.dependencies import MANAGERS, CurrentUser, IfMatch, ReadSession, Session
@@ -24,10 +24,11 @@ from api.schemas import (
     Write,
     YesOrNo,
 )
+from models.brake import release
 from models.conditions import Conditions
 from models.pipeline import Stage, find_stage
 from models.rule import TOP_DOWN, Rule, find_rule, present, rules_where
-from models.rule_edit import delete_rule, said
+from models.rule_edit import Waiting, delete_rule, lock_to_rewrite, said
 from models.rule_run import count_waiting_of
 from models.timing import AtOnce, Timing
 
@@ -35,7 +36,7 @@ router = resource("rules")
 
 LARGEST_POSITION = 1_000_000
 
-RULE = ("id", "stage_id", "position", "enabled", "created_at")
+RULE = ("id", "stage_id", "position", "enabled", "braked_at", "created_at")
 """What is shown of the rule itself; the rest is what it says."""
 
 Position = Annotated[Whole, Field(ge=0, le=LARGEST_POSITION)]
@@ -60,7 +61,12 @@ class RuleRead(Read):
     after_previous: bool
     keep_when_item_leaves: bool
     once_per_item: bool
+    stop_on_failure: bool
     waiting: int
+    braked_at: datetime | None = Field(
+        description="When administrators were told that it has deleted too much in an hour; null "
+        "while it is not held for that."
+    )
     created_at: datetime
 
     @classmethod
@@ -72,6 +78,9 @@ class RuleRead(Read):
 
 
 class RuleFields(Write):
+    # As JSON, a number beyond all numbers would be null, which empties fields.
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
     params: dict[str, Any] = Field(default={}, description="See the catalogue of actions.")
     timing: Timing = Field(
         default=AtOnce(), description="From entering the stage, or around a date of the item."
@@ -86,6 +95,9 @@ class RuleFields(Write):
         default=False, description="Run also if the item is in another stage by then."
     )
     once_per_item: YesOrNo = Field(default=False, description="Not again when the item comes back.")
+    stop_on_failure: YesOrNo = Field(
+        default=False, description="Not if the rule above failed; with `after_previous` only."
+    )
     enabled: YesOrNo = Field(default=True, description="Switching off holds the runs that wait.")
 
     def as_json(self, *, only_sent: bool = False) -> dict[str, Any]:
@@ -112,7 +124,7 @@ class RuleFilter(Filter):
     enabled: bool | None = None
 
 
-class Waiting(StrEnum):
+class WaitingForDeleted(StrEnum):
     """What becomes of runs that wait for a rule which is deleted."""
 
     REFUSE = "refuse"
@@ -123,8 +135,10 @@ async def _stage(session: Session, stage_id: Id) -> Stage:
     return await find_stage(session, stage_id)
 
 
-async def _locked(session: Session, rule_id: Id, match: IfMatch) -> Rule:
-    rule = await find_rule(session, rule_id, lock=True)
+async def _locked(
+    session: Session, rule_id: Id, match: IfMatch, waiting: Waiting = Waiting.KEEP
+) -> Rule:
+    rule = await lock_to_rewrite(session, rule_id, waiting)
     match.must_be(rule.changes)
     return rule
 
@@ -135,9 +149,14 @@ async def _to_delete(session: Session, rule_id: Id, match: IfMatch) -> int:
     return rule_id
 
 
+async def _to_release(session: Session, rule_id: Id) -> Rule:
+    return await find_rule(session, rule_id, lock=True)
+
+
 StageOfRules = Annotated[Stage, Depends(_stage)]
 LockedRule = Annotated[Rule, Depends(_locked)]
 RuleToDelete = Annotated[int, Depends(_to_delete)]
+RuleToRelease = Annotated[Rule, Depends(_to_release)]
 
 
 async def _shown(session: Session, rules: Sequence[Rule]) -> list[RuleRead]:
@@ -189,16 +208,33 @@ async def read_rule(session: ReadSession, rule_id: Id) -> RuleRead:
 
 @router.patch("/rules/{rule_id}", dependencies=[MANAGERS])
 async def update_rule(
-    session: Session, user: CurrentUser, rule: LockedRule, sent: RuleUpdate
+    session: Session,
+    user: CurrentUser,
+    rule: LockedRule,
+    sent: RuleUpdate,
+    waiting: Waiting = Waiting.KEEP,
 ) -> RuleRead:
     """Change a rule, which makes a new version of it, or switch it on or off.
 
-    Runs that wait keep the version they began with. Switched off, it holds them; switched on again,
-    it lets them go on.
+    Runs that wait keep the version they began with, unless `waiting` says that they take the new
+    one and are due by it (`retime`), or are dropped (`cancel`); how many wait, the rule says.
+    Switched off, it holds them; switched on again, it lets them go on.
     """
-    await save_rule(session, rule, sent.as_json(only_sent=True), user)
+    await save_rule(session, rule, sent.as_json(only_sent=True), user, waiting)
     [changed] = await _shown(session, [rule])
     return changed
+
+
+@router.post("/rules/{rule_id}/release", dependencies=[MANAGERS])
+async def release_rule(session: Session, rule: RuleToRelease) -> RuleRead:
+    """Let a rule go on that is held because it has deleted too much in an hour.
+
+    What it has deleted so far counts no longer: as many again, and it is held again. A rule that is
+    not held stays as it is.
+    """
+    await release(session, rule)
+    [released] = await _shown(session, [rule])
+    return released
 
 
 @router.delete(
@@ -208,7 +244,10 @@ async def update_rule(
     dependencies=[MANAGERS],
 )
 async def remove_rule(
-    session: Session, user: CurrentUser, rule_id: RuleToDelete, waiting: Waiting = Waiting.REFUSE
+    session: Session,
+    user: CurrentUser,
+    rule_id: RuleToDelete,
+    waiting: WaitingForDeleted = WaitingForDeleted.REFUSE,
 ) -> None:
     """Delete a rule. Where runs wait for it, say `waiting=drop`, or it is refused."""
-    await delete_rule(session, rule_id, user, drop_waiting=waiting is Waiting.DROP)
+    await delete_rule(session, rule_id, user, drop_waiting=waiting is WaitingForDeleted.DROP)

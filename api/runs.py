@@ -31,8 +31,12 @@ class RunRead(Read):
     state: RunState
     next_step: str = Field(validation_alias="next_activity")
     due_at: datetime | None
+    began_at: datetime | None = Field(
+        description="Since when it is in progress: its action is done and waits for something."
+    )
     waits_for: str | None = Field(
-        description="Its time, the end of another run, a date to be filled in, or somebody.",
+        description="Its time, the end of another run, a date to be filled in, somebody, or what "
+        "its action waits for.",
         examples=["its time", "close_date to be filled in"],
     )
     held_because: Hold | None

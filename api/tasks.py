@@ -1,4 +1,4 @@
-"""Tasks: work for people, most of it tied to a lead or deal."""
+"""Tasks: work for people, most of it tied to an item."""
 
 from datetime import datetime
 from typing import Annotated
@@ -22,17 +22,21 @@ from api.schemas import (
     SearchText,
     ShortText,
     Version,
+    Whole,
     Write,
     YesOrNo,
 )
 from models.task import (
+    MOST_MINUTES,
     Task,
     TaskPriority,
     TaskStatus,
     add_task,
+    add_time,
     change_task,
     delete_task,
     find_task,
+    lock_task,
     reached_task,
     tasks_where,
 )
@@ -64,6 +68,8 @@ class TaskRead(Read):
     tags: list[str]
     checklist: list[ChecklistLine]
     time_tracking: bool
+    estimated_minutes: int | None
+    spent_minutes: int
     result_required: bool
     result: str | None
     completed_at: datetime | None
@@ -88,6 +94,9 @@ class TaskFields(Write):
     tags: Annotated[list[Name], Field(max_length=MOST_IN_A_LIST)] = []
     checklist: Annotated[list[ChecklistLine], Field(max_length=MOST_IN_A_LIST)] = []
     time_tracking: YesOrNo = False
+    estimated_minutes: Annotated[Whole, Field(ge=0, le=MOST_MINUTES)] | None = Field(
+        default=None, description="How long it will probably take; needs `time_tracking`."
+    )
     result_required: YesOrNo = False
     result: LongText | None = None
 
@@ -100,6 +109,15 @@ class TaskUpdate(TaskFields):
     """What is left out stays as it is; lists that are sent replace those there are."""
 
     title: ShortText = Field(default="", min_length=1)
+
+
+class TimeSpent(Write):
+    minutes: Whole = Field(
+        ge=-MOST_MINUTES,
+        le=MOST_MINUTES,
+        description="So many more; less than nothing takes some back.",
+        examples=[45],
+    )
 
 
 class TaskFilter(Filter):
@@ -126,12 +144,16 @@ async def _present(session: Session, user: CurrentUser, task_id: Id) -> Task:
     return await reached_task(session, user, await find_task(session, task_id))
 
 
+async def _to_add_to(session: Session, user: CurrentUser, task_id: Id) -> Task:
+    return await reached_task(session, user, await lock_task(session, task_id))
+
+
 async def _locked(session: Session, user: CurrentUser, task_id: Id, match: IfMatch) -> Task:
-    task = await find_task(session, task_id, lock=True)
-    return match.of(await reached_task(session, user, task))
+    return match.of(await _to_add_to(session, user, task_id))
 
 
 PresentTask = Annotated[Task, Depends(_present)]
+TaskToAddTo = Annotated[Task, Depends(_to_add_to)]
 LockedTask = Annotated[Task, Depends(_locked)]
 
 
@@ -150,7 +172,7 @@ async def list_tasks(
 async def create_task(session: Session, user: CurrentUser, new: TaskCreate) -> TaskRead:
     """Create a task; whoever asks is its creator.
 
-    Tied to a lead or deal by `item_id`, it is seen by everybody who reaches that.
+    Tied to an item by `item_id`, it is seen by everybody who reaches that.
     """
     return TaskRead.model_validate(await add_task(session, user, new.changes()))
 
@@ -171,16 +193,27 @@ async def update_task(
     """Change fields of a task, its status among them.
 
     Lists that are sent replace those there are. One that requires a result is completed only with
-    it.
+    it. A rule that waits for the task goes on when it is completed.
     """
     await change_task(session, task, sent.changes(), user)
     return TaskRead.model_validate(task)
 
 
 @router.delete("/{task_id}", name="delete_task", status_code=status.HTTP_204_NO_CONTENT)
-async def remove_task(task: LockedTask) -> None:
+async def remove_task(session: Session, user: CurrentUser, task: LockedTask) -> None:
     """Delete a task.
 
-    It cannot be restored.
+    It cannot be restored. A rule that waits for the task goes on.
     """
-    delete_task(task)
+    await delete_task(session, task, user)
+
+
+@router.post("/{task_id}/time", name="add_task_time")
+async def add_spent_time(session: Session, task: TaskToAddTo, sent: TimeSpent) -> TaskRead:
+    """Note working time that was spent on a task with time tracking.
+
+    It is added to `spent_minutes`. Send an `Idempotency-Key`, so that none is counted twice.
+    """
+    add_time(task, sent.minutes)
+    await session.flush()
+    return TaskRead.model_validate(task)

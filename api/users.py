@@ -27,6 +27,7 @@ from models.department import Department
 from models.installation import LocaleName
 from models.timing import TimeZoneName
 from models.user import Reach, Role, User, find_supervisor, save_user, users_where
+from models.working_time import HolidayCountry, WorkingHours
 
 router = resource("users", "/users")
 
@@ -43,12 +44,14 @@ class UserRead(Read):
     active: bool
     absent_from: datetime | None
     absent_until: datetime | None
+    working_hours: WorkingHours | None
+    holiday_country: str | None
     created_at: datetime
     version: Version
 
 
 class UserFields(Write):
-    """Locale and time zone are the company's where the user has none."""
+    """Locale, time zone and working time are the company's where the user has none."""
 
     email: Annotated[EmailStr, Field(max_length=320)] | None = None
     role: Role = Role.AGENT
@@ -64,6 +67,12 @@ class UserFields(Write):
     absent_from: Moment | None = None
     absent_until: Moment | None = Field(
         default=None, description="Null while nobody knows when the user comes back."
+    )
+    working_hours: WorkingHours | None = Field(
+        default=None, description="When the user works; null is when the company does."
+    )
+    holiday_country: HolidayCountry | None = Field(
+        default=None, description="Whose public holidays the user has; null is the company's."
     )
 
 

@@ -136,6 +136,7 @@ RULE = {
     "after_previous": False,
     "keep_when_item_leaves": False,
     "once_per_item": False,
+    "stop_on_failure": False,
     "position": None,
     "enabled": True,
 }

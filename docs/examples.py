@@ -16,6 +16,10 @@ Request = tuple[str, str, Any]
 WORK = ("WORK", "", None)
 """Let the worker do what is due."""
 
+CALENDAR_KEY = "8xJ2oN0r4Vd6yQm1tHc7bWk3uZf5aSg9eLpXiRsTx3Q"
+LINK = ("LINK", "", None)
+"""Let this key open the calendar of Tom."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -39,6 +43,8 @@ def made(resource: str, **body: Any) -> Request:
     return ("POST", f"/v1/{resource}", body)
 
 
+POST = made("feed-posts", text="Who comes along on Friday?", to_all=True)
+
 RUN_NOW = ("POST", "/v1/runs/2/run-now", None)
 
 BATTERIES = {
@@ -50,6 +56,25 @@ REMINDER = {
     "title": "Note that the day is near",
     "action": "add_history_entry",
     "params": {"text": "{{ deal.title }} is to close on {{ deal.close_date | date }}."},
+}
+
+WAIT = {
+    "title": "Wait for an answer",
+    "action": "wait",
+    "params": {"until": {"amount": 3, "unit": "days"}, "comment": "The contract is with them."},
+}
+NO_ANSWER = {
+    "title": "Remind them",
+    "action": "create_task",
+    "params": {"title": "Call {{ contact.name }}: no answer in three days"},
+    "conditions": {"field": "wait.ended_by", "operator": "=", "value": "time"},
+    "after_previous": True,
+}
+
+CONVERT = {
+    "title": "Make a client of it",
+    "action": "create_from_item",
+    "params": {"create": ["contact", "company", "deal"], "pipeline": 2},
 }
 
 EXAMPLES: Mapping[str, Sequence[Example]] = {
@@ -105,6 +130,61 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         example("An address has come in", {"emails": ["clara@vogt.example"]}, lead_id=4)
     ],
     "deleteLead": [example("Put into the recycle bin", lead_id=4)],
+    "listQuotes": [example("Quotes that were made from a deal", source_item_id=1)],
+    "createQuote": [
+        example(
+            "An offer for a deal",
+            {
+                "title": "Roof of the bakery",
+                "contact_id": 2,
+                "company_id": 1,
+                "amount": "46000.00",
+                "currency": "EUR",
+                "close_date": "2027-08-31",
+                "product_rows": [{"name": "Solar roof", "price": "46000.00"}],
+            },
+        ),
+        example("Refused: a stage of something else", {"title": "Offer", "stage_id": 7}),
+    ],
+    "readQuote": [example("A quote", quote_id=5)],
+    "updateQuote": [example("Valid for longer", {"close_date": "2027-10-31"}, quote_id=5)],
+    "deleteQuote": [example("Put into the recycle bin", quote_id=5)],
+    "listInvoices": [
+        example("What was to be paid by now", is_paid=False, close_date_to="2027-08-31")
+    ],
+    "createInvoice": [
+        example(
+            "A bill",
+            {
+                "title": "Maintenance 2027",
+                "contact_id": 1,
+                "amount": "190.00",
+                "currency": "EUR",
+                "close_date": "2027-08-31",
+            },
+        ),
+        example("Refused: a stage of something else", {"title": "Bill", "stage_id": 7}),
+    ],
+    "readInvoice": [example("An invoice", invoice_id=6)],
+    "updateInvoice": [example("To be paid later", {"close_date": "2027-10-31"}, invoice_id=6)],
+    "deleteInvoice": [example("Put into the recycle bin", invoice_id=6)],
+    "payInvoice": [
+        example("Paid now", {}, invoice_id=6),
+        example("Paid a while ago", {"paid_at": "2027-07-30T12:00:00+02:00"}, invoice_id=6),
+        example(
+            "Refused: it is paid already", {}, ("POST", "/v1/invoices/6/pay", {}), invoice_id=6
+        ),
+    ],
+    "unpayInvoice": [
+        example(
+            "A mistake",
+            None,
+            ("POST", "/v1/invoices/6/pay", {}),
+            moved(6, 18),
+            invoice_id=6,
+        ),
+        example("Refused: it is not paid", invoice_id=6),
+    ],
     "readItem": [example("A deal, found by its id alone", item_id=1)],
     "moveItem": [
         example("Won", {"stage_id": 7}, item_id=1),
@@ -127,7 +207,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     ],
     "listHistory": [example("Everything noted", item_id=2, limit=3)],
     "listTimeline": [example("What people see", item_id=2, limit=3)],
-    "addComment": [example("A comment", {"text": "Wants the inverter in the cellar."}, item_id=1)],
+    "addComment": [
+        example("A comment", {"text": "Wants the inverter in the cellar."}, item_id=1),
+        example(
+            "What the client said", {"text": "Call me on Monday.", "from_client": True}, item_id=1
+        ),
+    ],
+    "endWait": [
+        example(
+            "Waited long enough",
+            None,
+            ("POST", "/v1/stages/7/rules", WAIT),
+            moved(1, 7),
+            WORK,
+            item_id=1,
+        ),
+        example("Refused: it waits for nothing", item_id=1),
+    ],
     "restoreItem": [
         example("Back from the recycle bin", None, ("DELETE", "/v1/deals/3", None), item_id=3)
     ],
@@ -188,6 +284,244 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             stage_id=8,
         ),
         example(
+            "Task that the rule after it waits for, due before a date of the deal",
+            {
+                "title": "Survey",
+                "action": "create_task",
+                "params": {
+                    "title": "Measure the roof",
+                    "deadline": {
+                        "field": "deal.close_date",
+                        "direction": "before",
+                        "amount": 2,
+                        "unit": "weeks",
+                    },
+                    "time_tracking": True,
+                    "estimated_minutes": 120,
+                    "wait_until_completed": True,
+                },
+            },
+            stage_id=6,
+        ),
+        example(
+            "Tasks of another stage are done with",
+            {
+                "title": "No offer is needed any more",
+                "action": "complete_tasks",
+                "params": {"stages": [5]},
+            },
+            stage_id=7,
+        ),
+        example("A lead becomes a deal of a client", CONVERT, stage_id=2),
+        example(
+            "A lead gets a contact",
+            {
+                "title": "Know them from now on",
+                "action": "create_contact_for_lead",
+                "params": {},
+            },
+            stage_id=1,
+        ),
+        example(
+            "Quote and invoice of a deal",
+            {
+                "title": "Write the papers",
+                "action": "create_from_item",
+                "params": {"create": ["quote", "invoice"]},
+            },
+            stage_id=6,
+        ),
+        example("Wait for the client", WAIT, stage_id=6),
+        example(
+            "Only if the client has not answered",
+            NO_ANSWER,
+            ("POST", "/v1/stages/6/rules", WAIT),
+            stage_id=6,
+        ),
+        example(
+            "Comment on the timeline",
+            {
+                "title": "Say what was agreed",
+                "action": "add_comment",
+                "params": {"text": "{{ deal.title }} was agreed at {{ deal.amount | money }}."},
+            },
+            stage_id=7,
+        ),
+        example(
+            "Message to everybody",
+            {
+                "title": "Good news",
+                "action": "post_to_feed",
+                "params": {
+                    "title": "{{ deal.title }} is won",
+                    "text": "{{ responsible.name }} has won {{ contact.name }}.",
+                    "to_all": True,
+                },
+            },
+            stage_id=7,
+        ),
+        example(
+            "Fields of the deal, each as its kind takes it",
+            {
+                "title": "Prepare the contract",
+                "action": "edit_item",
+                "params": {
+                    "changes": [
+                        {"field": "deal.title", "value": "{{ deal.title }}, {{ contact.name }}"},
+                        {
+                            "field": "deal.amount",
+                            "value": "{{ deal.amount | times: 1.1 | round: 2 }}",
+                        },
+                        {"field": "deal.close_date", "value": {"amount": 2, "unit": "weeks"}},
+                        {"field": "deal.custom.roof", "value": "Flat"},
+                        {"field": "deal.source"},
+                    ],
+                    "changed_by": {"by": "responsible"},
+                },
+            },
+            stage_id=6,
+        ),
+        example(
+            "One more phone for the contact",
+            {
+                "title": "Note the hotline",
+                "action": "edit_contact",
+                "params": {
+                    "changes": [{"field": "contact.phones", "value": ["+49 30 901821"]}],
+                    "append": True,
+                },
+            },
+            stage_id=7,
+        ),
+        example(
+            "Comments of the company",
+            {
+                "title": "Note the sale",
+                "action": "edit_company",
+                "params": {
+                    "changes": [{"field": "company.comments", "value": "Bought {{ deal.title }}."}]
+                },
+            },
+            stage_id=7,
+        ),
+        example(
+            "Responsible in turn",
+            {
+                "title": "Share the work",
+                "action": "change_responsible",
+                "params": {
+                    "candidates": [{"by": "department", "id": 3}, {"by": "user", "id": 2}],
+                    "pick": "in turn",
+                },
+            },
+            stage_id=5,
+        ),
+        example(
+            "Another stage, after a month",
+            {
+                "title": "Give up",
+                "action": "change_stage",
+                "params": {"stage": 8},
+                "timing": {"kind": "after_delay", "amount": 1, "unit": "months"},
+            },
+            stage_id=6,
+        ),
+        example(
+            "Another pipeline, at once",
+            {
+                "title": "Hand over to Installation",
+                "action": "change_pipeline",
+                "params": {"pipeline": 3},
+            },
+            stage_id=7,
+        ),
+        example(
+            "Deleted after a year",
+            {
+                "title": "Tidy up",
+                "action": "delete_item",
+                "timing": {"kind": "after_delay", "amount": 1, "unit": "years"},
+            },
+            stage_id=8,
+        ),
+        example(
+            "A code of six characters",
+            {
+                "title": "Code for the portal",
+                "action": "generate_code",
+                "params": {"length": 6, "alphabets": ["digits", "upper"]},
+            },
+            stage_id=7,
+        ),
+        example(
+            "Employee, at once",
+            {
+                "title": "Tell who is responsible",
+                "action": "notify_employee",
+                "params": {"text": "{{ deal.title }} is yours to finish."},
+            },
+            stage_id=6,
+        ),
+        example(
+            "Refused: a value that the field does not take",
+            {
+                "title": "Prepare the contract",
+                "action": "edit_item",
+                "params": {"changes": [{"field": "deal.amount", "value": "-1"}]},
+            },
+            stage_id=6,
+        ),
+        example(
+            "Call, tomorrow, that completes itself when the deal moves on",
+            {
+                "title": "Call about the invoice",
+                "action": "schedule_call",
+                "params": {
+                    "subject": "Call {{ contact.name }}: has the invoice come?",
+                    "start": {"days": 1, "time": "10:00"},
+                    "duration": {"amount": 15, "unit": "minutes"},
+                    "complete_on_stage_change": True,
+                },
+            },
+            stage_id=6,
+        ),
+        example(
+            "Meeting at the client's address, a week before a date of the deal",
+            {
+                "title": "Meet them",
+                "action": "schedule_meeting",
+                "params": {
+                    "subject": "Look at the roof of {{ company.name }}",
+                    "place": "{{ company.address }}",
+                    "start": {
+                        "date": {
+                            "field": "deal.close_date",
+                            "direction": "before",
+                            "amount": 1,
+                            "unit": "weeks",
+                        },
+                        "time": "14:30",
+                    },
+                    "duration": {"amount": 2, "unit": "hours"},
+                    "reminders": [60],
+                },
+            },
+            stage_id=6,
+        ),
+        example(
+            "To-do that whoever is responsible is told of",
+            {
+                "title": "Papers",
+                "action": "plan_activity",
+                "params": {
+                    "subject": "Send {{ contact.name }} the papers",
+                    "important": True,
+                    "colour": "gold",
+                },
+            },
+            stage_id=6,
+        ),
+        example(
             "Supervisor, after a day",
             {
                 "title": "Tell the supervisor",
@@ -208,6 +542,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
                     "amount": 3,
                     "unit": "days",
                 }
+            },
+            stage_id=6,
+        ),
+        example(
+            "History entry at nine, two working days later, if the rule above has not failed",
+            REMINDER
+            | {
+                "timing": {
+                    "kind": "after_delay",
+                    "amount": 2,
+                    "unit": "days",
+                    "clock_time": "09:00",
+                    "working_hours": "responsible",
+                    "spread_minutes": 30,
+                },
+                "after_previous": True,
+                "stop_on_failure": True,
             },
             stage_id=6,
         ),
@@ -285,16 +636,27 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             rule_id=5,
         ),
         example("Switched off", {"enabled": False}, rule_id=5),
+        example(
+            "What waits follows",
+            {"timing": {"kind": "after_delay", "amount": 1, "unit": "years"}},
+            rule_id=1,
+            waiting="retime",
+        ),
     ],
+    "releaseRule": [example("It is not held, and stays as it is", rule_id=5)],
     "deleteRule": [
         example("Nothing waits for it", rule_id=6),
         example("What waits is dropped", rule_id=1, waiting="drop"),
         example("Refused: a run waits for it", rule_id=1),
     ],
-    "listActions": [example("The catalogue")],
+    "listActions": [
+        example("The catalogue"),
+        example("In Polish", limit=1, **{"Accept-Language": "pl-PL, en;q=0.5"}),
+    ],
     "listFields": [
         example("What rules on deals can speak of"),
         example("What rules on leads can speak of", item_type="lead"),
+        example("What rules on invoices can speak of", item_type="invoice"),
     ],
     "readStageEntry": [example("A stay with its runs", entry_id=2)],
     "readRun": [example("A run that waits", run_id=2), example("A run that is done", run_id=1)],
@@ -331,6 +693,93 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     "readTask": [example("A task that a rule has made", task_id=1)],
     "updateTask": [example("Completed", {"status": "completed"}, task_id=1)],
     "deleteTask": [example("Deleted", task_id=1)],
+    "addTaskTime": [
+        example(
+            "Three quarters of an hour",
+            {"minutes": 45},
+            ("PATCH", "/v1/tasks/1", {"time_tracking": True}),
+            task_id=1,
+        ),
+        example("Refused: without time tracking", {"minutes": 45}, task_id=1),
+    ],
+    "listCrmActivities": [example("What is planned for a deal", item_id=1, status="planned")],
+    "createCrmActivity": [
+        example(
+            "A meeting that is planned",
+            {
+                "kind": "meeting",
+                "subject": "Look at the roof",
+                "item_id": 1,
+                "place": "Works Road 1, Berlin",
+                "starts_at": "2027-08-04T14:30:00+02:00",
+                "ends_at": "2027-08-04T16:00:00+02:00",
+                "reminders": [60, 0],
+            },
+        ),
+        example(
+            "A call that has come in",
+            {
+                "kind": "call",
+                "status": "completed",
+                "direction": "incoming",
+                "subject": "Asked for a battery",
+                "item_id": 1,
+                "result": "Wants an offer by Friday.",
+            },
+        ),
+        example("Refused: no such item", {"kind": "call", "subject": "Call back", "item_id": 77}),
+    ],
+    "readCrmActivity": [example("A call that is planned", crm_activity_id=1)],
+    "updateCrmActivity": [
+        example("Somebody else makes it", {"responsible_id": 2}, crm_activity_id=1)
+    ],
+    "deleteCrmActivity": [example("Deleted", crm_activity_id=1)],
+    "completeCrmActivity": [example("Done", {"result": "On Monday."}, crm_activity_id=1)],
+    "reopenCrmActivity": [
+        example(
+            "Not done after all",
+            None,
+            ("POST", "/v1/crm-activities/1/complete", {}),
+            crm_activity_id=1,
+        ),
+        example("Refused: it is planned", crm_activity_id=1),
+    ],
+    "postponeCrmActivity": [
+        example(
+            "To another day",
+            {"starts_at": "2027-08-05T10:00:00+02:00"},
+            crm_activity_id=1,
+        )
+    ],
+    "createCalendarLink": [example("A link of one's own")],
+    "revokeCalendarLink": [example("From now on it opens nothing", None, LINK)],
+    "readCalendar": [example("What a program is sent", None, LINK, key=CALENDAR_KEY)],
+    "listFeedPosts": [example("The latest", None, POST)],
+    "createFeedPost": [
+        example(
+            "To a department",
+            {
+                "title": "The bakery wants to see the crane",
+                "text": "Who comes along on Friday?",
+                "item_id": 2,
+                "department_ids": [2],
+            },
+        ),
+        example("To everybody", {"text": "The office is closed on Monday.", "to_all": True}),
+        example("Refused: to nobody", {"text": "Hello?"}),
+    ],
+    "readFeedPost": [example("A post", None, POST, feed_post_id=1)],
+    "deleteFeedPost": [example("Deleted with its comments", None, POST, feed_post_id=1)],
+    "listFeedComments": [
+        example(
+            "What was said",
+            None,
+            POST,
+            ("POST", "/v1/feed-posts/1/comments", {"text": "I do."}),
+            feed_post_id=1,
+        )
+    ],
+    "addFeedComment": [example("A word", {"text": "I do."}, POST, feed_post_id=1)],
     "listNotifications": [
         example(
             "What I was told",
@@ -347,8 +796,9 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             ("PATCH", "/v1/deals/3", {"responsible_id": 2}),
             RUN_NOW,
             WORK,
-            notification_id=1,
-        )
+            notification_id=2,
+        ),
+        example("Refused: somebody else was told", notification_id=1),
     ],
     "listContacts": [example("Contacts", limit=2)],
     "createContact": [
@@ -486,7 +936,21 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     ],
     "readInstallation": [example("The company")],
     "updateInstallation": [
-        example("Another zone and money", {"time_zone": "Europe/Zurich", "currency": "CHF"})
+        example("Another zone and money", {"time_zone": "Europe/Zurich", "currency": "CHF"}),
+        example(
+            "Working hours, holidays and days off",
+            {
+                "working_hours": {
+                    "mon": [["09:00", "13:00"], ["14:00", "18:00"]],
+                    "tue": [["09:00", "13:00"], ["14:00", "18:00"]],
+                    "wed": [["09:00", "13:00"], ["14:00", "18:00"]],
+                    "thu": [["09:00", "13:00"], ["14:00", "18:00"]],
+                    "fri": [["09:00", "15:00"]],
+                },
+                "holiday_country": "DE-BE",
+                "days_off": ["2027-12-24", "2027-12-31"],
+            },
+        ),
     ],
     "readHealth": [example("Before a worker was seen")],
     "explainProblem": [example("What it means", name="not-found")],

@@ -1,4 +1,4 @@
-"""Write what can be read off the code: docs/rules.md, and the tables in the README."""
+"""Write what can be read off the code: docs/rules.md, tables in the README, translations."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,23 +7,42 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from babel import Locale
 from pydantic.fields import FieldInfo
 
-from activities.registry import ActionGroup, RuleAction, all_actions
+from activities.registry import ActionGroup, Result, RuleAction, all_actions
+from api.rule_actions import ActionRead
+from docs import translations
 from models.conditions import COMPARES_WITH, OPERATORS, OWN_LINKS, Operator
 from models.custom_values import KINDS, WANTED
 from models.field_definition import MOST_DEFINITIONS
 from models.fields import Catalogue, Field, FieldKind
 from models.item_type import ItemType
+from models.languages import LANGUAGES, SOURCE
 from models.settings import Settings, variable
 from models.templates import OPTIONS, OWN_FILTERS
-from models.timing import LONGEST_YEARS, Direction, Unit, WhenEmpty, WhenPast
+from models.timing import (
+    LONGEST_YEARS,
+    MOST_SPREAD,
+    Direction,
+    Hours,
+    Unit,
+    WhenEmpty,
+    WhenPast,
+)
+from models.working_time import LONGEST_COUNT
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "docs" / "rules.md"
 README = ROOT / "README.md"
 
-NAMES = {"UserChoice": "[person](#a-person)", "Delay": "[delay](#a-delay)"}
+NAMES = {
+    "UserChoice": "[person](#a-person)",
+    "Delay": "[delay](#a-delay)",
+    "ItemDate": "[date of the item](#a-date-of-the-item)",
+    "Start": "[start](#a-start)",
+    "FieldChange": "[change of a field](#a-change-of-a-field)",
+}
 """How the page calls parameters that have a shape of their own."""
 
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
@@ -47,6 +66,11 @@ from the code; `GET /v1/actions` serves the same as JSON Schema.
 `POST /v1/stages/{stage_id}/rules` hangs it on the stage.
 """
 
+SPOKEN = """What this page says of actions and fields is there in {languages} too: `Accept-Language`
+asks for it. Texts are filled in as their reader writes dates, numbers and money; words that an
+action puts into data, such as the one for a copy, are in the company's language.
+"""
+
 PERSON = """`{{"by": "user", "id": 7}}` or `{{"by": "department", "id": 3}}` names
 somebody; {others} find them through the item when the rule runs. Of a department the head is taken
 where one person is needed, all who work there where several may be.
@@ -57,11 +81,31 @@ Days and longer are counted on the calendar of the company's time zone: 31 Augus
 the last day of February.
 """
 
+ITEM_DATE = """`{"field": "deal.close_date", "direction": "before", "amount": 3, "unit": "days"}`
+follows a date or datetime of the item itself, custom fields included; `direction` is that of a rule
+[around a date](#when-a-rule-is-due). It is looked at once, when the rule runs.
+"""
+
+START = """`{"days": 2, "time": "09:30"}` is the day after tomorrow, `{}` today at noon. `{"date":
+{"field": "deal.close_date", "direction": "before", "amount": 1, "unit": "weeks"}, "time": "15:00"}`
+is around a date of the item; without `time` it is that of the date, or noon where it has none. Days
+are counted, and clocks read, where the responsible person is. A start that is past stays as it is:
+what should have begun is overdue at once.
+"""
+
+FIELD_CHANGE = """`{"field": "deal.amount", "value": "{{ deal.amount | times: 2 }}"}`: a value of
+the kind of the field, or a [text with fields](#a-text-with-fields) that reads as one. A user may
+also be a [person](#a-person), a date or time a [delay](#a-delay) from the moment at which the rule
+runs, or a [date of the item](#a-date-of-the-item). Where a field holds several values, it is a
+list, or a text with one in each line; null empties the field. What no item could hold is refused
+when the rule is saved.
+"""
+
 TIMING = """## When a rule is due
 
 `timing` of a rule has a `kind`. `at_once` is the default. `after_delay` has `amount` and `unit` of
 a [delay](#a-delay) from entering the stage, or from the end of the rule above if it runs after
-that. `around_date` follows a date of the item:
+that, and nothing is due before. `around_date` follows a date of the item:
 
 ```json
 {
@@ -86,6 +130,40 @@ rule is kept. What is due already stays due. A rule after the previous one looks
 that one has ended, and is never due before.
 """
 
+CLOCK = """### Clock and working time
+
+Every kind of timing may say more: `{"kind": "after_delay", "amount": 2, "unit": "days",
+"clock_time": "09:00", "working_hours": "company"}`.
+
+`clock_time` is the time of the day that comes out. Where that is before the rule starts counting it
+is the next one; of a date of the item the day is decisive, and the moment is then past. `time_zone`
+is where days are counted and the clock is read: by default where the working time is counted, else
+where the company is.
+
+`working_hours` is {hours}: those of the company, or of whoever is responsible for the item, in
+their time zone and with the holidays of their country; what a person has none of their own of, and
+the days off, are the company's. Seconds, minutes and hours are then counted in working time only,
+days are working days, weeks and longer are those of the calendar. Counting begins at the first
+working moment: one working day after a Saturday is Tuesday. What comes out is moved on to the next
+working moment, before a date of the item back to the one before: one day before 15 April, if that
+is a day off, is 13 April. A date alone counts from the beginning of its working day. Who is away
+does not work meanwhile; while nobody knows until when, or nobody is responsible, the company's time
+counts. What is further than {years} years is counted without it.
+
+A new responsible person moves what waits for their working time, unless somebody has postponed it.
+Other changes of hours, holidays and time zones move nothing by themselves: `cuebook retime` does.
+
+`spread_minutes` lets the runs of many items be due within so many minutes after that, each at its
+own moment, which never changes: at most {spread}.
+"""
+
+ORDER = """### One after the other
+
+Rules that are due at the same moment run top-down. With `after_previous` a rule starts counting
+when the one above it has ended, whatever came of that; with `stop_on_failure` too, it is skipped
+where that has failed, and so are those below it which say the same.
+"""
+
 TEXT = """### A text with fields
 
 Liquid: `{{ deal.title }}`, `{{ deal.amount | money }}`, `{{ deal.close_date | date }}`. An empty
@@ -107,7 +185,7 @@ names what no rule above it leaves is refused when it is saved.
 
 CUSTOM = """### Custom fields
 
-`POST /v1/field-definitions` gives deals or leads a field of their own, at most {most} each. One
+`POST /v1/field-definitions` gives items of a type fields of their own, at most {most} each. One
 that is named `contract_no` is `deal.custom.contract_no` in texts, conditions and timing; its value
 stands in `custom` of the deal, where null removes it.
 
@@ -169,6 +247,7 @@ in, and {links}.
 
 
 def write_all() -> None:
+    translations.write_all()
     RULES.write_text(rules_page())
     README.write_text(with_tables(README.read_text()))
 
@@ -176,7 +255,8 @@ def write_all() -> None:
 def rules_page() -> str:
     """Return docs/rules.md."""
     actions = all_actions().values()
-    parts = [HEAD, "## Actions\n"]
+    names = [str(Locale(each).get_language_name(SOURCE)) for each in LANGUAGES if each != SOURCE]
+    parts = [HEAD, _paragraph(SPOKEN.format(languages=_and(names))), "## Actions\n"]
     for group in ActionGroup:
         of_group = [_action(action) for action in actions if action.group is group]
         parts += [f"### {group.value}\n", *of_group]
@@ -186,11 +266,19 @@ def rules_page() -> str:
     parts += [
         TIMING,
         *map(_paragraph, AROUND_DATE.format(**_choices()).split("\n\n")),
+        *_clock(),
+        *map(_block, ORDER.split("\n\n")),
         "## Shapes of parameters\n",
         "### A person\n",
         _paragraph(PERSON.format(others=_and(others))),
         "### A delay\n",
         _paragraph(DELAY.format(units=_and([f"`{unit}`" for unit in Unit]), years=LONGEST_YEARS)),
+        "### A date of the item\n",
+        _paragraph(ITEM_DATE),
+        "### A start\n",
+        _paragraph(START),
+        "### A change of a field\n",
+        _paragraph(FIELD_CHANGE),
         TEXT,
         *_filters(),
         RESULTS,
@@ -200,6 +288,24 @@ def rules_page() -> str:
         *_fields(),
     ]
     return "\n".join(parts)
+
+
+def _clock() -> Iterator[str]:
+    said = {
+        "hours": _or([f"`{each}`" for each in Hours]),
+        "years": str(round(LONGEST_COUNT.days / 365)),
+        "spread": str(MOST_SPREAD),
+    }
+    for block in CLOCK.split("\n\n"):
+        text = block
+        for name, value in said.items():
+            text = text.replace(f"{{{name}}}", value)
+        yield _block(text)
+
+
+def _block(text: str) -> str:
+    """Return a heading as it is, anything else as a paragraph."""
+    return f"{text.strip()}\n" if text.startswith("#") else _paragraph(text)
 
 
 def _choices() -> dict[str, str]:
@@ -225,21 +331,29 @@ def _action(action: RuleAction[Any]) -> str:
         "",
         action.description,
     ]
+    if action.also_in:
+        lines += ["", f"People look for it under {_and(list(action.also_in))} too."]
     if action.warning:
         lines += ["", f"> **Warning.** {action.warning}"]
     schema = action.params.model_json_schema()
     definitions = schema.get("$defs", {})
     required = schema.get("required", [])
+    form = ActionRead.of(action, str).params["properties"]
     lines += ["", "| Parameter | Title | Type | Default | |", "| --- | --- | --- | --- | --- |"]
     for name, part in schema["properties"].items():
         default = "required" if name in required else _default(part.get("default"))
         kind = _type(part, definitions)
-        cells = (f"`{name}`", part["title"], kind, default, part.get("description", ""))
+        cells = (f"`{name}`", form[name]["title"], kind, default, part.get("description", ""))
         lines.append(_row(cells))
     if action.results:
-        left = _and([f"`{each.path}` ({each.kind})" for each in action.results])
+        left = _and([_result(each) for each in action.results])
         lines += ["", f"Leaves in [`results.{action.code}`](#results-of-rules-above): {left}."]
     return "\n".join([*lines, ""])
+
+
+def _result(result: Result) -> str:
+    also = f", also `{result.short}`" if result.short else ""
+    return f"`{result.path}` ({result.kind}{also})"
 
 
 def _filters() -> Iterator[str]:
@@ -260,9 +374,8 @@ def _type(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "$ref" in part:
         name = part["$ref"].rpartition("/")[2]
         return NAMES.get(name) or _type(definitions[name], definitions)
-    if "anyOf" in part:
-        [some] = [each for each in part["anyOf"] if each.get("type") != "null"]
-        return _type(some, definitions)
+    if several := part.get("anyOf") or part.get("oneOf"):
+        return _or([_type(each, definitions) for each in several if each.get("type") != "null"])
     if "enum" in part:
         return ", ".join(f"`{each}`" for each in part["enum"])
     if part["type"] == "array":
@@ -302,7 +415,8 @@ def _operators() -> Iterator[str]:
 def _fields() -> Iterator[str]:
     """Yield the catalogue, each field of an item once, under the type that has it."""
     for item_type in ItemType:
-        yield f"### Of a {item_type}\n"
+        article = "an" if item_type is ItemType.INVOICE else "a"
+        yield f"### Of {article} {item_type}\n"
         custom = f"[Custom fields](#custom-fields) are `{item_type}.custom.<name>`."
         yield f"{custom} All are there under `item` too.\n"
         yield from _table_of(_under(item_type, item_type))

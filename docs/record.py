@@ -23,7 +23,7 @@ from api.errors import overtaken, too_many
 from api.limits import TooManyRequests
 from api.retries import LONGEST_BODY, too_busy
 from api.sheets import CSV
-from docs.examples import EXAMPLES, WORK, Example, Request
+from docs.examples import CALENDAR_KEY, EXAMPLES, LINK, WORK, Example, Request
 from models.api_token import ApiToken, hash_of
 from models.clock import clock
 from models.database import Database
@@ -45,6 +45,7 @@ DATABASE_ID = UUID("5c1b7a52-0c57-4e0e-9d3a-3f8f2b6f9a10")
 
 ANOTHER_EACH_TIME = {
     "token": "cue_8xJ2oN0r4Vd6yQm1tHc7bWk3uZf5aSg9eLpXiRsTx3Qw",
+    "feed_url": f"http://127.0.0.1:8000/v1/calendar/{CALENDAR_KEY}.ics",
     "hint": "x3Qw",
     "request_id": "5f0c4f0e8f3b4c35a1b54f4d9ad0c6f1",
 }
@@ -115,7 +116,7 @@ class Operation:
         if "If-Match" in self.places:
             yield "Refused: it has changed since", _but(example, {"If-Match": '"0"'})
         if isinstance(example.body, dict):
-            unknown = {**example.body, "colour": "red"}
+            unknown = {**example.body, "flavour": "sweet"}
             yield "Refused: an unknown field", replace(example, body=unknown)
         elif path:
             yield "Refused: no id", _but(example, dict.fromkeys(path, "x"))
@@ -260,6 +261,11 @@ class Recorder:
         if request == WORK:
             await work(database)
             return
+        if request == LINK:
+            async with database.transaction() as session:
+                [tom] = await session.scalars(select(User).where(User.name == "Tom Berg"))
+                tom.calendar_key_hash = hash_of(CALENDAR_KEY)
+            return
         answer = await client.request(method, path, json=body, headers={"If-Match": "*"})
         if not answer.is_success:
             raise NotAsExpected(f"{method} {path}: {answer.text}")
@@ -331,7 +337,9 @@ def standing_still() -> Iterator[None]:
 def _keep(answers: Answers, title: str, answer: httpx2.Response) -> None:
     of_status = answers.setdefault(str(answer.status_code), {})
     if answer.content:
-        of_status[_name(title)] = {"summary": title, "value": _shown(answer.json())}
+        is_text = answer.headers.get("Content-Type", "").startswith("text/")
+        value = answer.text if is_text else _shown(answer.json())
+        of_status[_name(title)] = {"summary": title, "value": value}
 
 
 def _name(title: str) -> str:

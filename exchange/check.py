@@ -14,7 +14,7 @@ from exchange.known import IN_THE_BIN, TO_COME, Known, Unknown, known_rows, look
 from exchange.layout import Layout, Table, tables_in
 from exchange.lines import BadLine, CannotLoad
 from exchange.report import BadLines, Count, Watch
-from exchange.rows import Reader, Row, custom_field
+from exchange.rows import Reader, Row, custom_field, seller_of
 from exchange.shape import shape_of
 from exchange.values import Bad, nearest
 from models.installation import installation
@@ -185,8 +185,8 @@ class Check:
     def _is_new(self, place: int, reader: Reader, row: Row) -> bool:
         kind = reader.table.kind
         if kind is Kind.PRODUCT_ROWS:
-            [deal] = row.links["deal"]
-            found = self.known[Kind.DEALS].keys.get(deal, TO_COME)
+            item_kind, said = seller_of(row)
+            found = self.known[item_kind].keys.get(said, TO_COME)
             is_there = found == IN_THE_BIN or (isinstance(found, int) and 0 < found <= self.newest)
             return not is_there
         here = self._first[kind].get(row.key) == (place, row.number)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
 from exchange.cells import cells
-from exchange.kinds import CUSTOM, Kind
+from exchange.kinds import CUSTOM, SOLD_BY, Kind
 from exchange.known import prefix_of
 from exchange.lines import CannotLoad
 from exchange.report import Watch
@@ -26,7 +26,7 @@ from models.field_definition import FieldDefinition
 from models.fields import FieldKind
 from models.history import HistoryEntry
 from models.installation import installation
-from models.item import Deal, Item, Lead
+from models.item import Deal, Invoice, Item, Lead, Quote, type_of
 from models.item_type import ItemType
 from models.pipeline import Pipeline
 from models.product import Product
@@ -314,11 +314,17 @@ class Sheets:
         return Sheet(columns, wanted, lambda row: [self._whole(row, own, "company")])
 
     def _leads(self) -> Sheet:
-        own = ("first_name", "last_name", "phones", "emails")
+        own = ("first_name", "last_name", "phones", "emails", "converted_at")
         return self._items(Lead, own, selectinload(Lead.contact_points))
 
     def _deals(self) -> Sheet:
         return self._items(Deal, ())
+
+    def _quotes(self) -> Sheet:
+        return self._items(Quote, ())
+
+    def _invoices(self) -> Sheet:
+        return self._items(Invoice, ("paid_at",))
 
     def _items(self, kind: type[Item], of_kind: Sequence[str], *options: Any) -> Sheet:
         own = (
@@ -334,8 +340,7 @@ class Sheets:
             "created_at",
         )
         people = ("responsible", "contact", "company")
-        item_type = ItemType(str(kind.__mapper__.polymorphic_identity))
-        custom = self._custom[item_type]
+        custom = self._custom[type_of(kind)]
         columns = (
             "external_id",
             "title",
@@ -346,8 +351,7 @@ class Sheets:
             "further_contacts",
             "creator",
             *own[1 + len(of_kind) : -2],
-            "source_lead",
-            "source_deal",
+            *(f"source_{each}" for each in ItemType),
             *(f"{CUSTOM}{name}" for name in custom),
             "id",
             "created_at",
@@ -388,15 +392,15 @@ class Sheets:
     def _product_rows(self) -> Sheet:
         own = ("name", "price", "quantity", "id", "created_at")
 
-        def fill(row: ProductRow, external_id: str | None) -> Iterable[Values]:
-            deal = external_id or f"{self._prefix}{row.item_id}"
-            yield {**_own(row, own), "deal": deal, **self._called(row, "product")}
+        def fill(row: ProductRow, seller: ItemType, external_id: str | None) -> Iterable[Values]:
+            key = external_id or f"{self._prefix}{row.item_id}"
+            yield {**_own(row, own), seller.value: key, **self._called(row, "product")}
 
         return Sheet(
-            ("deal", "product", "product_name", *own),
-            select(ProductRow, Item.external_id)
+            (*SOLD_BY, "product", "product_name", *own),
+            select(ProductRow, Item.type, Item.external_id)
             .join(Item, Item.id == ProductRow.item_id)
-            .where(Item.type == ItemType.DEAL, Item.deleted_at.is_(None))
+            .where(Item.deleted_at.is_(None))
             .options(joinedload(ProductRow.product)),
             fill,
         )

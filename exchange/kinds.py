@@ -14,7 +14,7 @@ from models.company import Company
 from models.contact import Contact
 from models.department import Department
 from models.fields import FieldKind
-from models.item import Deal, Lead
+from models.item import Deal, Invoice, Lead, Quote
 from models.item_type import ItemType
 from models.pipeline import StageKind
 from models.product import Product
@@ -34,6 +34,8 @@ class Kind(StrEnum):
     CONTACTS = "contacts"
     LEADS = "leads"
     DEALS = "deals"
+    QUOTES = "quotes"
+    INVOICES = "invoices"
     PRODUCT_ROWS = "product_rows"
 
     @property
@@ -51,17 +53,27 @@ NAMED: dict[Kind, type[Record]] = {
     Kind.CONTACTS: Contact,
     Kind.LEADS: Lead,
     Kind.DEALS: Deal,
+    Kind.QUOTES: Quote,
+    Kind.INVOICES: Invoice,
 }
 """Kinds whose rows have an external id, by which others name them."""
 
-ITEMS = {Kind.LEADS: ItemType.LEAD, Kind.DEALS: ItemType.DEAL}
+ITEMS = {
+    Kind.LEADS: ItemType.LEAD,
+    Kind.DEALS: ItemType.DEAL,
+    Kind.QUOTES: ItemType.QUOTE,
+    Kind.INVOICES: ItemType.INVOICE,
+}
+
+SOLD_BY = {item_type.value: kind for kind, item_type in ITEMS.items()}
+"""The fields of a product row that may name the item which sells it: one of them does."""
 
 MADE_ON_DEMAND = frozenset({Kind.USERS, Kind.PRODUCTS, Kind.COMPANIES})
 """A name is all that these need."""
 
 
 def table_of(kind: Kind) -> Table:
-    """Return the table where rows of a kind stand; leads and deals share one."""
+    """Return the table where rows of a kind stand; items share one."""
     table = inspect(NAMED[kind]).local_table
     if not isinstance(table, Table):
         raise TypeError(f"{kind} stand in no table.")
@@ -107,8 +119,8 @@ def fields_of(kind: Kind, region: str) -> Mapping[str, FieldOf]:
         "close_date": FieldOf(values.day),
         "source": short,
         "comments": long,
-        "source_lead": FieldOf(names=Kind.LEADS),
-        "source_deal": FieldOf(names=Kind.DEALS),
+        "product": FieldOf(names=Kind.PRODUCTS),
+        **{f"source_{name}": FieldOf(names=kind) for name, kind in SOLD_BY.items()},
     }
     fields: dict[Kind, dict[str, FieldOf]] = {
         Kind.FIELD_DEFINITIONS: {
@@ -168,10 +180,18 @@ def fields_of(kind: Kind, region: str) -> Mapping[str, FieldOf]:
             "comments": long,
             "company": FieldOf(names=Kind.COMPANIES),
         },
-        Kind.LEADS: {**item, **reached, "first_name": FieldOf(), "last_name": FieldOf()},
-        Kind.DEALS: {**item, "product": FieldOf(names=Kind.PRODUCTS)},
+        Kind.LEADS: {
+            **item,
+            **reached,
+            "first_name": FieldOf(),
+            "last_name": FieldOf(),
+            "converted_at": FieldOf(values.moment),
+        },
+        Kind.DEALS: item,
+        Kind.QUOTES: item,
+        Kind.INVOICES: {**item, "paid_at": FieldOf(values.moment)},
         Kind.PRODUCT_ROWS: {
-            "deal": FieldOf(names=Kind.DEALS, required=True),
+            **{name: FieldOf(names=kind) for name, kind in SOLD_BY.items()},
             "name": FieldOf(),
             "price": FieldOf(values.money),
             "quantity": FieldOf(values.quantity),

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from exchange.kinds import CUSTOM, ITEMS, Kind, fields_of
+from exchange.kinds import CUSTOM, ITEMS, SOLD_BY, Kind, fields_of
 from exchange.lines import CannotLoad, header_of
 from exchange.values import Bad, nearest, number
 from models.item_type import ItemType
@@ -109,7 +109,10 @@ def _source(said: object) -> object:
 
 
 class Table(_Part):
-    """One kind out of one file. `repeats`: the same one may stand in many lines."""
+    """One kind out of one file. `repeats`: the same one may stand in many lines.
+
+    Fields that it `may_lack` are left out where the file has no column for them.
+    """
 
     kind: Kind
     file: str
@@ -117,6 +120,7 @@ class Table(_Part):
     repeats: bool = False
     optional: bool = False
     not_read: list[str] = []
+    may_lack: list[str] = []
     custom: str | None = None
 
     @property
@@ -201,6 +205,8 @@ def _wrong(place: int, table: Table) -> Iterator[str]:
     for field, spec in known.items():
         if spec.required and field not in table.fields:
             yield f"{where}: {table.kind} need the field {field}"
+    if table.kind is Kind.PRODUCT_ROWS and not SOLD_BY.keys() & table.fields.keys():
+        yield f"{where}: {table.kind} need one of the fields {', '.join(SOLD_BY)}"
 
 
 def built_in(name: str) -> Layout:
@@ -250,7 +256,7 @@ def tables_in(layout: Layout, folder: Path) -> tuple[list[Table], list[str]]:
                 continue
             raise CannotLoad(f"There is no file {table.file}{nearest(table.file, there)}")
         header = headers.setdefault(table.file, header_of(folder / table.file, layout.delimiter))
-        whole = _with_custom(table, header)
+        whole = _with_custom(_without_lacking(table, header), header)
         used = [column for source in whole.fields.values() for column in source.columns]
         for column in used:
             if column not in header:
@@ -264,6 +270,16 @@ def tables_in(layout: Layout, folder: Path) -> tuple[list[Table], list[str]]:
         if column not in read[file]
     ]
     return found, ignored
+
+
+def _without_lacking(table: Table, header: Sequence[str]) -> Table:
+    lacking = {
+        name
+        for name in table.may_lack
+        if name in table.fields and not {*table.fields[name].columns} <= {*header}
+    }
+    there = {name: source for name, source in table.fields.items() if name not in lacking}
+    return table.model_copy(update={"fields": there})
 
 
 def _with_custom(table: Table, header: Sequence[str]) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange import values
-from exchange.kinds import CUSTOM, FieldOf, Kind
+from exchange.kinds import CUSTOM, SOLD_BY, FieldOf, Kind
 from exchange.layout import Source, Table
 from exchange.lines import BadLine, lines_of
 from exchange.values import Bad, Parse
@@ -86,6 +86,14 @@ class Reader:
             row.links[name] = values.several(text) if spec.many else [text.strip()]
 
 
+def seller_of(row: Row) -> tuple[Kind, str]:
+    """Return which item a good product row names."""
+    [(kind, said)] = [
+        (SOLD_BY[name], said) for name, [said] in row.links.items() if name in SOLD_BY
+    ]
+    return kind, said
+
+
 def _contradictions(kind: Kind, row: Row) -> Iterator[tuple[str, str]]:
     """Yield the fields that contradict others of the row, and why."""
     said = row.values
@@ -94,6 +102,10 @@ def _contradictions(kind: Kind, row: Row) -> Iterator[tuple[str, str]]:
         if wants != has:
             reason = "needs choices" if wants else "has no choices"
             yield "choices", f"a custom field of the kind {said['kind']} {reason}"
+    if kind is Kind.PRODUCT_ROWS:
+        sellers = [name for name in SOLD_BY if name in row.links]
+        if len(sellers) != 1:
+            yield "", f"it must name one item: {', '.join(SOLD_BY)}"
     begins, ends = said.get("absent_from"), said.get("absent_until")
     if begins is not None and ends is not None and ends <= begins:
         yield "absent_until", "the absence ends before it begins"

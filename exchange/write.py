@@ -12,20 +12,21 @@ from exchange.check import BATCH, CLIENTS, Check, batches
 from exchange.kinds import CUSTOM, ITEMS, NAMED, Kind, table_of
 from exchange.lines import CannotLoad
 from exchange.report import Watch
-from exchange.rows import Reader, Row, custom_of
-from models.base import AGAINST_DELETION
+from exchange.rows import Reader, Row, custom_of, seller_of
+from models.base import AGAINST_DELETION, assign
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import ContactPoint, points
+from models.entering import create_items
 from models.field_definition import FieldDefinition, add_definition
 from models.installation import THE_ONE, Installation
 from models.item import KINDS, Item, Lead, item_contacts
 from models.item_type import ItemType
+from models.outbox import untold
 from models.pipeline import Stage, add_pipeline
 from models.product import Product
 from models.product_row import ProductRow
-from models.rule_run import untold
-from models.stage_entry import Cause, create_items
+from models.stage_entry import Cause
 from models.user import Role, User
 
 LATER = {
@@ -38,6 +39,9 @@ LATER = {
 
 BESIDE = frozenset({"external_id", "pipeline", "stage", "phones", "emails"})
 """Fields that are no columns of their row."""
+
+FACTS = ("converted_at", "paid_at")
+"""What only what happens assigns, but for what has happened elsewhere."""
 
 CHANGED = "Something changed in the database meanwhile. Nothing was loaded; load again."
 
@@ -211,18 +215,17 @@ class Writer:
         fields: dict[str, Any] = {
             name: value
             for name, value in row.values.items()
-            if name not in BESIDE and not name.startswith(CUSTOM)
+            if name not in {*BESIDE, *FACTS} and not name.startswith(CUSTOM)
         }
         fields |= {"custom": custom_of(row), "further_contacts": []}
         if issubclass(table, Lead):
             fields["contact_points"] = self._points(row)
-        else:
-            fields["product_rows"] = [
-                sold(products[self._find(Kind.PRODUCTS, said)])
-                for said in row.links.get("product", [])
-            ]
+        fields["product_rows"] = [
+            sold(products[self._find(Kind.PRODUCTS, said)]) for said in row.links.get("product", [])
+        ]
         item = table(**fields)
         item.external_id = row.key
+        assign(item, {name: row.values[name] for name in FACTS if name in row.values})
         if "creator" not in reader.table.fields:
             item.creator_id = self._by
         self._link(kind, reader, row, item)
@@ -250,7 +253,7 @@ class Writer:
         products = await self._products(batch)
         told = []
         for row in batch:
-            [deal] = row.links["deal"]
+            item_kind, said = seller_of(row)
             product = next(
                 (
                     products[self._find(Kind.PRODUCTS, each)]
@@ -260,7 +263,7 @@ class Writer:
             )
             told.append(
                 {
-                    "item_id": self._find(Kind.DEALS, deal),
+                    "item_id": self._find(item_kind, said),
                     "product_id": product and product.id,
                     "name": row.values.get("name") or (product.name if product else ""),
                     "price": row.values.get("price", product and product.price) or Decimal(0),

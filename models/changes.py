@@ -34,6 +34,7 @@ async def changed_since(session: AsyncSession, entry: StageEntry) -> frozenset[s
         select(HistoryEntry.field)
         .where(
             HistoryEntry.item_id == entry.item_id,
+            HistoryEntry.subject_type == HistoryEntry.item_type,
             HistoryEntry.kind.in_(CHANGING),
             HistoryEntry.id > began,
         )

@@ -1,6 +1,6 @@
 """Clients: what contacts and companies have in common, and who uses them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
@@ -91,6 +91,11 @@ async def change_client(session: AsyncSession, client: Client, changes: Mapping[
     await session.flush()
 
 
+def outside_bin(client: SomeClient | None) -> SomeClient | None:
+    """Return a client, if there is one, unless it is in the recycle bin."""
+    return None if client is None or client.deleted_at is not None else client
+
+
 async def lock_clients(
     session: AsyncSession, item: Item, *, further_contacts: bool = False
 ) -> list[Client]:
@@ -104,22 +109,32 @@ async def lock_clients(
         contact_ids += await session.scalars(
             select(item_contacts.c.contact_id).where(item_contacts.c.item_id == item.id)
         )
-    contacts = await session.scalars(
-        select(Contact)
-        .where(Contact.id.in_(in_order(contact_ids)), Contact.deleted_at.is_(None))
-        .order_by(Contact.id)
-        .options(selectinload(Contact.contact_points))
+    contacts = await _lock(session, Contact, contact_ids)
+    return [*contacts, *await _lock(session, Company, [item.company_id])]
+
+
+async def lock_contact(session: AsyncSession, item: Item) -> Contact | None:
+    """Return the primary contact of a locked item with its addresses, locked; None in the bin."""
+    return next(iter(await _lock(session, Contact, [item.contact_id])), None)
+
+
+async def lock_company(session: AsyncSession, item: Item) -> Company | None:
+    """Return the company of a locked item with its addresses, locked; None in the bin."""
+    return next(iter(await _lock(session, Company, [item.company_id])), None)
+
+
+async def _lock(
+    session: AsyncSession, kind: type[SomeClient], ids: Iterable[int | None]
+) -> Sequence[SomeClient]:
+    locked = await session.scalars(
+        select(kind)
+        .where(kind.id.in_(in_order(ids)), kind.deleted_at.is_(None))
+        .order_by(kind.id)
+        .options(selectinload(kind.contact_points))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    companies = await session.scalars(
-        select(Company)
-        .where(Company.id == item.company_id, Company.deleted_at.is_(None))
-        .options(selectinload(Company.contact_points))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return [*contacts, *companies]
+    return locked.all()
 
 
 async def uses_of(session: AsyncSession, client: Client, *, besides: Sequence[Client] = ()) -> str:

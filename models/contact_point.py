@@ -1,5 +1,6 @@
 """Phones and e-mail addresses, kept as people wrote them and as machines compare them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,12 @@ class ContactPoint(Record, Base, kw_only=True):
     company_id: Mapped[int | None] = mapped_column(ForeignKey("companies.id"), init=False)
     item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"), init=False)
 
+    def again(self) -> "ContactPoint":
+        """Return the same address, for somebody else."""
+        return ContactPoint(
+            kind=self.kind, raw=self.raw, value=self.value, extension=self.extension
+        )
+
 
 def phone(raw: str, *, region: str, field: str = "") -> ContactPoint:
     """Read a phone number; `region` (ISO 3166) is the country of numbers without a prefix.
@@ -97,6 +104,18 @@ def same_points(
         folded = func.lower(ContactPoint.value) == (known.value or "").lower()
         wanted.append(and_(ContactPoint.kind == known.kind, folded))
     return wanted
+
+
+def sharing(points: Sequence[ContactPoint]) -> ColumnElement[bool]:
+    """Return the condition on contact points to be the same phone or address as one of these.
+
+    Capitals of an address do not count.
+    """
+    phones = [each.value for each in points if each.kind is ContactPointKind.PHONE]
+    emails = [(each.value or "").lower() for each in points if each.kind is ContactPointKind.EMAIL]
+    is_phone = (ContactPoint.kind == ContactPointKind.PHONE) & ContactPoint.value.in_(phones)
+    is_email = ContactPoint.kind == ContactPointKind.EMAIL
+    return is_phone | (is_email & func.lower(ContactPoint.value).in_(emails))
 
 
 def points(

@@ -1,6 +1,7 @@
 """Custom fields of items: what is sent is checked against the definitions, and changes are told."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,20 @@ async def with_custom(session: AsyncSession, item: Item, sent: Mapping[str, Any]
     problems += await _missing_users(session, fields, item.custom, values)
     if problems:
         raise Invalid(*problems)
+    return values
+
+
+async def in_common(session: AsyncSession, item: Item, item_type: ItemType) -> dict[str, Any]:
+    """Return the custom values of an item that items of another type can hold as well.
+
+    These have a field of the same name and kind, which takes the value.
+    """
+    own, theirs = [await custom_fields_of(session, each) for each in (item.type, item_type)]
+    values = {}
+    for name, value in item.custom.items():
+        if name in own and name in theirs and own[name].kind is theirs[name].kind:
+            with suppress(Invalid):
+                values[name] = accepted(theirs[name], value)
     return values
 
 

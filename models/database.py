@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
-from models.rule_run import untold
+from models.outbox import untold
 
 POSTGRES_POOL = 10
 SQLITE_POOL = 4
@@ -72,6 +72,19 @@ class Database:
         if untold(session):
             for listener in self._listeners:
                 listener()
+
+
+async def one_at_a_time(session: AsyncSession, *names: str) -> None:
+    """Wait for whoever has claimed one of these names, then claim all until the transaction ends.
+
+    So what must be there once only is looked for and made by one at a time; on SQLite everything
+    is. Names are claimed after items are locked, before contacts.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        for name in sorted(set(names)):
+            await session.execute(
+                select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))
+            )
 
 
 def lost_a_race(error: BaseException) -> bool:

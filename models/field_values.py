@@ -12,7 +12,7 @@ from models.contact_point import Reachable
 from models.custom_fields import user_ids, users_in
 from models.custom_values import meaning
 from models.fields import CUSTOM_USER_FIELDS, Catalogue
-from models.item import Item, Lead, load_whole
+from models.item import Invoice, Item, Lead, load_whole
 from models.user import User
 
 
@@ -77,8 +77,11 @@ def _of_item(item: Item, *, url: str, currency: str) -> dict[str, object]:
             "name": " ".join(part for part in (item.first_name, item.last_name) if part) or None,
             "first_name": item.first_name,
             "last_name": item.last_name,
+            "converted_at": item.converted_at,
             **_reached(item),
         }
+    if isinstance(item, Invoice):
+        fields["paid_at"] = item.paid_at
     return fields
 
 
@@ -113,6 +116,8 @@ def _of_client(client: Contact | Company | None) -> dict[str, object]:
             "last_name": client.last_name,
             "position": client.position,
         }
+    else:
+        fields["address"] = client.address
     return fields
 
 

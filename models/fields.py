@@ -69,12 +69,27 @@ ITEM_FIELDS = (
 
 LEAD_FIELDS = (
     Field("is_repeat", "Repeat lead", FieldKind.BOOLEAN),
-    Field("name", "Name", FieldKind.TEXT),
+    Field("name", "Full name", FieldKind.TEXT),
     Field("first_name", "First name", FieldKind.TEXT),
     Field("last_name", "Last name", FieldKind.TEXT),
     Field("phone", "Phone", FieldKind.TEXT),
     Field("email", "E-mail", FieldKind.TEXT),
+    Field("converted_at", "Converted at", FieldKind.DATETIME),
 )
+
+QUOTE_FIELDS = (Field("close_date", "Valid until", FieldKind.DATE),)
+
+INVOICE_FIELDS = (
+    Field("close_date", "Pay until", FieldKind.DATE),
+    Field("paid_at", "Paid at", FieldKind.DATETIME),
+)
+
+FIELDS_OF = {
+    ItemType.LEAD: LEAD_FIELDS,
+    ItemType.QUOTE: QUOTE_FIELDS,
+    ItemType.INVOICE: INVOICE_FIELDS,
+}
+"""What items of a type have beside the fields of all, or call otherwise."""
 
 USER_FIELDS = (
     Field("id", "ID", FieldKind.NUMBER),
@@ -82,10 +97,12 @@ USER_FIELDS = (
     Field("email", "E-mail", FieldKind.TEXT),
 )
 
-COMPANY_FIELDS = (*USER_FIELDS, Field("phone", "Phone", FieldKind.TEXT))
+CLIENT_FIELDS = (*USER_FIELDS, Field("phone", "Phone", FieldKind.TEXT))
+
+COMPANY_FIELDS = (*CLIENT_FIELDS, Field("address", "Address", FieldKind.TEXT))
 
 CONTACT_FIELDS = (
-    *COMPANY_FIELDS,
+    *CLIENT_FIELDS,
     Field("first_name", "First name", FieldKind.TEXT),
     Field("last_name", "Last name", FieldKind.TEXT),
     Field("position", "Position", FieldKind.TEXT),
@@ -153,9 +170,9 @@ def _own_fields(item_type: ItemType) -> Mapping[str, Field]:
 
 
 def _catalogue(item_type: ItemType) -> Iterator[Field]:
-    own = ITEM_FIELDS + (LEAD_FIELDS if item_type is ItemType.LEAD else ())
+    own = {field.path: field for field in (*ITEM_FIELDS, *FIELDS_OF.get(item_type, ()))}
     for root in (item_type.value, "item"):
-        for field in own:
+        for field in own.values():
             yield Field(f"{root}.{field.path}", field.title, field.kind, field.columns)
     for root, (group, fields) in PEOPLE.items():
         for field in fields:

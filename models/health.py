@@ -63,6 +63,6 @@ def _problems(workers: Sequence[WorkerHeartbeat], untold: str | None) -> Iterato
         if worker.temporal_error is not None:
             yield f"Worker {worker.worker} cannot reach Temporal: {worker.temporal_error}"
     if overdue := max((worker.overdue for worker in workers), default=0):
-        yield f"Runs that are more than a minute late: {overdue}."
+        yield f"Runs and reminders that are more than a minute late: {overdue}."
     if untold is not None:
-        yield f"Temporal could not be told of a stage entry: {untold}"
+        yield f"Temporal could not be told of what is to be done: {untold}"

@@ -13,9 +13,15 @@ from models.item import Item
 from models.item_type import ItemType
 from models.user import User
 
+LONGEST_TOLD = 80
+"""Characters of a value in the sentence of a history entry; the entry itself keeps all."""
+
 
 class HistoryKind(StrEnum):
-    """`information` is what people and rules write on purpose; `rule run` what became of a rule."""
+    """`information` is what people and rules write on purpose; `rule run` what became of a rule.
+
+    `crm activity` is when one was planned, noted, completed, postponed or deleted.
+    """
 
     INFORMATION = "information"
     CREATED = "created"
@@ -27,6 +33,7 @@ class HistoryKind(StrEnum):
     LINKED = "linked"
     UNLINKED = "unlinked"
     RULE_RUN = "rule run"
+    CRM_ACTIVITY = "crm activity"
 
 
 class HistoryEntry(Record, Base, kw_only=True):
@@ -84,6 +91,31 @@ def about_client(client: Contact | Company, kind: HistoryKind, text: str) -> His
     return HistoryEntry(
         kind=kind, text=text, subject_type=type(client).__name__.lower(), subject_id=client.id
     )
+
+
+def said(value: object) -> str | None:
+    """Return a value as history keeps it; nothing is None."""
+    match value:
+        case None | "" | []:
+            return None
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(said(each) or "" for each in value)
+        case {"name": name, "price": price, "quantity": quantity}:
+            return f"{quantity} × {name} at {price}"
+    return str(value)
+
+
+def change_in_words(title: str, old: str | None, new: str | None) -> str:
+    """Return the sentence of a change: what a field held, and what it holds now."""
+    return f"{title}: {_in_short(old)} → {_in_short(new)}"
+
+
+def _in_short(value: str | None) -> str:
+    if value is None:
+        return "(empty)"
+    return value if len(value) <= LONGEST_TOLD else f"{value[:LONGEST_TOLD]}…"
 
 
 def history_where(**values: object) -> Select[HistoryEntry]:

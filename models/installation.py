@@ -1,7 +1,7 @@
 """The installation: one row that says which database it is and how the company counts time."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import phonenumbers
@@ -20,7 +20,8 @@ class Installation(Versioned, Base, kw_only=True):
 
     It is new in a new database and must be renewed when a backup is restored.
     `namespace_id` is Temporal's own id of the namespace that was told last; another one means
-    that Temporal has forgotten everything.
+    that Temporal has forgotten everything. `working_hours` is JSON of
+    `working_time.WorkingHours`, `days_off` ISO dates beside the country's holidays.
     """
 
     __tablename__ = "installation"
@@ -32,13 +33,16 @@ class Installation(Versioned, Base, kw_only=True):
     locale: Mapped[str] = mapped_column(default="en")
     currency: Mapped[str] = mapped_column(default="EUR")
     phone_region: Mapped[str] = mapped_column(default="DE")
+    working_hours: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    holiday_country: Mapped[str | None] = mapped_column(default=None)
+    days_off: Mapped[list[Any]] = mapped_column(default_factory=list)
 
 
 class WorkerHeartbeat(Base, kw_only=True):
     """What a worker last said of itself, for `/health`: the API never asks Temporal.
 
     `relay_lag` is the age in seconds of the oldest change that Temporal has not been told;
-    `overdue` counts the runs that should have run more than a minute ago.
+    `overdue` counts the runs and reminders that were due more than a minute ago.
     """
 
     __tablename__ = "worker_heartbeats"
@@ -71,6 +75,8 @@ RegionCode = Annotated[str, Field(max_length=64), AfterValidator(check_region)]
 
 async def installation(session: AsyncSession, *, lock: bool = False) -> Installation:
     """Return the one row; a migrated database has it."""
-    return await session.get_one(
+    home = await session.get_one(
         Installation, THE_ONE, with_for_update=lock or None, populate_existing=lock
     )
+    session.info["installation"] = home  # The session alone would forget it, and ask again.
+    return home

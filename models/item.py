@@ -1,12 +1,13 @@
-"""Items: leads and deals, one table, so that tasks, runs and rules can point at either."""
+"""Items: leads, deals, quotes and invoices, one table, so that all else can point at any."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Index, Table, func, select, text
+from sqlalchemy import Column, ColumnElement, ForeignKey, Index, Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -30,7 +31,7 @@ item_contacts = Table(
 
 
 class Item(Record, Base, kw_only=True):
-    """A lead or deal. Only `enter_stage` assigns pipeline, stage and present entry.
+    """A lead, deal, quote or invoice. Only `enter_stage` assigns pipeline, stage and present entry.
 
     `version` counts changes (the ETag). `made_by_run_id` names the rule run that created it,
     `source_item` the item it was made from.
@@ -108,10 +109,14 @@ class Item(Record, Base, kw_only=True):
 
 
 class Lead(Reachable, Item, kw_only=True):
-    """Somebody who may become a client; until then their names and addresses are the lead's."""
+    """Somebody who may become a client; until then their names and addresses are the lead's.
+
+    Only `convert_lead` assigns `converted_at`.
+    """
 
     first_name: Mapped[str | None] = mapped_column(default=None)
     last_name: Mapped[str | None] = mapped_column(default=None)
+    converted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
     contact_points: Mapped[list[ContactPoint]] = relationship(
         default_factory=list, lazy="raise", order_by=ContactPoint.id, cascade="all, delete-orphan"
     )
@@ -128,7 +133,40 @@ class Deal(Item, kw_only=True):
     __mapper_args__ = {"polymorphic_identity": ItemType.DEAL, "polymorphic_load": "inline"}
 
 
-KINDS: dict[ItemType, type[Item]] = {ItemType.LEAD: Lead, ItemType.DEAL: Deal}
+class Quote(Item, kw_only=True):
+    """What is offered to a client, for how much and until when (`close_date`)."""
+
+    __mapper_args__ = {"polymorphic_identity": ItemType.QUOTE, "polymorphic_load": "inline"}
+
+
+class Invoice(Item, kw_only=True):
+    """What a client owes, until when (`close_date`); only `models.invoice` assigns `paid_at`."""
+
+    paid_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+
+    __mapper_args__ = {"polymorphic_identity": ItemType.INVOICE, "polymorphic_load": "inline"}
+
+    @hybrid_property
+    def is_paid(self) -> bool:
+        return self.paid_at is not None
+
+    @is_paid.inplace.expression
+    @classmethod
+    def _is_paid(cls) -> ColumnElement[bool]:
+        return cls.paid_at.is_not(None)
+
+
+KINDS: dict[ItemType, type[Item]] = {
+    ItemType.LEAD: Lead,
+    ItemType.DEAL: Deal,
+    ItemType.QUOTE: Quote,
+    ItemType.INVOICE: Invoice,
+}
+
+
+def type_of(kind: type[Item]) -> ItemType:
+    """Return what items of a class are."""
+    return ItemType(str(kind.__mapper__.polymorphic_identity))
 
 
 async def lock_item(session: AsyncSession, item_id: int, kind: type[Item] = Item) -> Item:

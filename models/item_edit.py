@@ -16,22 +16,20 @@ from models.company import Company
 from models.contact import Contact
 from models.contact_point import replace_points
 from models.custom_fields import custom_changes, with_custom
+from models.entering import create_item
 from models.errors import Invalid, Problem
-from models.history import HistoryKind, about_item
+from models.fields import Catalogue
+from models.history import HistoryKind, about_item, change_in_words, said
 from models.installation import installation
-from models.item import Deal, Item, Lead, find_item, item_contacts
+from models.item import Item, Lead, find_item, item_contacts, type_of
 from models.item_move import may_run
-from models.item_type import ItemType
 from models.pipeline import Stage, find_stage_sent, first_stage
 from models.product import priced
 from models.product_row import ProductRow
-from models.retiming import retime
-from models.stage_entry import Automation, Cause, create_item, sign
+from models.retiming import RESPONSIBLE, retime
+from models.stage_entry import Automation, Cause, sign
 from models.timing import moment_of
 from models.user import User
-
-LONGEST_TOLD = 80
-"""Characters of a value in the sentence of a history entry; the entry itself keeps all."""
 
 ADDRESSES = frozenset({"phones", "emails"})
 
@@ -64,10 +62,11 @@ def items_where(
 
 def whole(kind: type[Item]) -> Sequence[ExecutableOption]:
     """Return what loads the collections that belong to an item."""
-    further = selectinload(Item.further_contacts).load_only(Contact.id)
-    if issubclass(kind, Lead):
-        return further, selectinload(Lead.contact_points)
-    return further, selectinload(Deal.product_rows)
+    of_all = (
+        selectinload(Item.further_contacts).load_only(Contact.id),
+        selectinload(Item.product_rows),
+    )
+    return (*of_all, selectinload(Lead.contact_points)) if issubclass(kind, Lead) else of_all
 
 
 async def find_whole(
@@ -103,8 +102,9 @@ async def add_item(
     Whoever creates it is responsible unless somebody else is named, or nobody (None).
     """
     stage = await _initial_stage(session, kind, beginning.pipeline_id, beginning.stage_id)
-    own = "contact_points" if issubclass(kind, Lead) else "product_rows"
-    empty: dict[str, Any] = {"custom": {}, "further_contacts": [], own: []}
+    empty: dict[str, Any] = {"custom": {}, "further_contacts": [], "product_rows": []}
+    if issubclass(kind, Lead):
+        empty["contact_points"] = []
     item = kind(title=sent["title"], creator=by, responsible=by, **empty)
     await _assign(session, item, await _normal(session, item, sent))
     await create_item(
@@ -117,8 +117,7 @@ async def _initial_stage(
     session: AsyncSession, kind: type[Item], pipeline_id: int | None, stage_id: int | None
 ) -> Stage:
     if stage_id is None:
-        item_type = ItemType(str(kind.__mapper__.polymorphic_identity))
-        return await first_stage(session, item_type, pipeline_id)
+        return await first_stage(session, type_of(kind), pipeline_id)
     stage = await find_stage_sent(session, stage_id)
     if pipeline_id not in {None, stage.pipeline_id}:
         raise Invalid(
@@ -132,11 +131,11 @@ async def _initial_stage(
 
 async def edit_item(
     session: AsyncSession, item: Item, sent: Mapping[str, Any], cause: Cause
-) -> None:
+) -> list[str]:
     """Give a locked item, loaded whole, the fields sent; history tells those that really changed.
 
     Of custom fields, those sent are set and None removes one; the others stay. Runs that wait
-    around a date of the item follow it.
+    around a date of the item follow it. Returns what people call the fields that changed.
     """
     new = await _normal(session, item, sent)
     old = {name: _present(item, name) for name in new}
@@ -146,16 +145,20 @@ async def edit_item(
         # Rows of other tables count as a change of the item too: its version goes up.
         count_change(item, "title")
     await session.flush()
+    titles = []
     for name in changed:
-        await _remember(session, item, name, old[name], new[name], cause)
-    if dates := [each for name in changed for each in _dates(name, old[name], new[name])]:
-        await retime(session, item, dates, cause)
+        titles += await _remember(session, item, name, old[name], new[name], cause)
+    timed_by = [each for name in changed for each in _timed_by(name, old[name], new[name])]
+    if timed_by:
+        await retime(session, item, timed_by, cause)
+    return titles
 
 
-def _dates(name: str, old: Any, new: Any) -> list[str]:
-    """Return the fields that held a date, or do now: the name itself, or custom fields."""
+def _timed_by(name: str, old: Any, new: Any) -> list[str]:
+    """Return what runs may be timed by: who is responsible, or what held a date, or does now."""
     if name != "custom":
-        return [name] if isinstance(old, date) or isinstance(new, date) else []
+        dated = isinstance(old, date) or isinstance(new, date)
+        return [name] if dated or name == RESPONSIBLE else []
     return [
         f"custom.{key}"
         for key in sorted(old.keys() | new.keys())
@@ -253,10 +256,10 @@ class _Told(NamedTuple):
 
 async def _remember(
     session: AsyncSession, item: Item, name: str, old: Any, new: Any, cause: Cause
-) -> None:
+) -> list[str]:
     if name == "custom":
         changes = [
-            _Told(f"custom.{each.name}", each.title, _said(each.old), _said(each.new))
+            _Told(f"custom.{each.name}", each.title, said(each.old), said(each.new))
             for each in await custom_changes(session, item.type, old, new)
         ]
     elif name == "responsible_id":
@@ -265,10 +268,12 @@ async def _remember(
         changes = [_Told("responsible", "Responsible", *people, kind)]
     else:
         field = name.removesuffix("_id").replace("_ids", "s")
-        title = field.replace("_", " ").capitalize()
-        changes = [_Told(field, title, _said(old), _said(new))]
+        known = Catalogue.of(item.type).find(f"item.{field}")
+        title = known.title if known else field.replace("_", " ").capitalize()
+        changes = [_Told(field, title, said(old), said(new))]
     for told in changes:
         _write(session, item, told, cause)
+    return [told.title for told in changes]
 
 
 async def _called(session: AsyncSession, user_id: int | None) -> str | None:
@@ -277,28 +282,7 @@ async def _called(session: AsyncSession, user_id: int | None) -> str | None:
 
 
 def _write(session: AsyncSession, item: Item, told: _Told, cause: Cause) -> None:
-    values = f"{_short(told.old)} → {_short(told.new)}"
-    line = about_item(item, told.kind, f"{told.title}: {values}")
+    line = about_item(item, told.kind, change_in_words(told.title, told.old, told.new))
     line.field, line.old, line.new = told.field, told.old, told.new
     sign(line, cause)
     session.add(line)
-
-
-def _said(value: object) -> str | None:
-    """Return a value as history keeps it; nothing is None."""
-    match value:
-        case None | "" | []:
-            return None
-        case bool():
-            return str(value).lower()
-        case list():
-            return ", ".join(_said(each) or "" for each in value)
-        case {"name": name, "price": price, "quantity": quantity}:
-            return f"{quantity} × {name} at {price}"
-    return str(value)
-
-
-def _short(value: str | None) -> str:
-    if value is None:
-        return "(empty)"
-    return value if len(value) <= LONGEST_TOLD else f"{value[:LONGEST_TOLD]}…"

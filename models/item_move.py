@@ -9,19 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.access import MANAGING, must_be, out_of_reach, reached, within_reach
 from models.base import in_order
+from models.entering import enter_stage, enter_stages, must_fit
 from models.errors import Conflict, CrmError
 from models.item import Item, find_item
-from models.pipeline import Stage, find_stage_sent
+from models.pipeline import Stage, StageKind, find_stage_sent, first_won_stage
 from models.rule import Rule, present, rules_of
-from models.stage_entry import (
-    Automation,
-    Cause,
-    StageEntry,
-    enter_stage,
-    enter_stages,
-    must_fit,
-    present_entry,
-)
+from models.stage_entry import Automation, Cause, StageEntry, present_entry
 from models.user import User
 
 
@@ -111,6 +104,25 @@ async def move_item(
     if entered is None:
         return Move(item, await present_entry(session, item), changed=False)
     return Move(item, entered, changed=True)
+
+
+async def enter_won_stage(session: AsyncSession, item: Item, cause: Cause) -> Stage | None:
+    """Let a locked item enter the first won stage of its pipeline; return it if it has moved.
+
+    An item that stands in a won stage stays there, and so does one whose pipeline has none.
+    """
+    if await stands_won(session, item):
+        return None
+    stage = await first_won_stage(session, item.pipeline_id)
+    if stage is not None:
+        await enter_stage(session, item, stage, cause)
+    return stage
+
+
+async def stands_won(session: AsyncSession, item: Item) -> Stage | None:
+    """Return the stage that an item stands in, if that is a won one."""
+    stage = await session.get_one(Stage, item.stage_id)
+    return stage if stage.kind is StageKind.WON else None
 
 
 async def lock_to_move(session: AsyncSession, item_id: int, by: User) -> Item:

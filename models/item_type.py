@@ -6,3 +6,5 @@ from enum import StrEnum
 class ItemType(StrEnum):
     LEAD = "lead"
     DEAL = "deal"
+    QUOTE = "quote"
+    INVOICE = "invoice"

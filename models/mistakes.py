@@ -53,6 +53,12 @@ def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str
     return error["msg"].removeprefix("Value error, ")
 
 
+def at_the_root(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those that say only that a list lacks what was refused in it."""
+    around = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [each for each in errors if each["type"] != "too_short" or each["loc"] not in around]
+
+
 def names_at(kind: Any, location: Sequence[int | str]) -> set[str]:
     """Return the names of the fields that a place within a type can have."""
     models = list(_models_in(kind, set()))

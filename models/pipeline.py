@@ -1,11 +1,11 @@
-"""Pipelines and their stages: the ways that leads and deals go."""
+"""Pipelines and their stages: the ways that items go."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
@@ -170,38 +170,82 @@ async def find_stage(session: AsyncSession, stage_id: int) -> Stage:
     return stage
 
 
-async def find_stage_sent(session: AsyncSession, stage_id: int) -> Stage:
-    """Return the stage that was sent as `stage_id`, or raise `Invalid`."""
+async def find_stage_sent(session: AsyncSession, stage_id: int, field: str = "/stage_id") -> Stage:
+    """Return the stage that was sent in a field, or raise `Invalid`."""
     try:
         return await find_stage(session, stage_id)
     except NotFound as missing:
-        raise Invalid(Problem("/stage_id", missing.message)) from missing
+        raise Invalid(Problem(field, missing.message)) from missing
+
+
+async def chosen_stage(
+    session: AsyncSession,
+    item_type: ItemType,
+    pipeline_id: int | None = None,
+    stage_id: int | None = None,
+) -> Stage:
+    """Return where new items of this type are to begin: a stage, or the first of a pipeline.
+
+    Without either it is the first of the oldest pipeline. Raises `Invalid` with the pointers
+    `/pipeline` and `/stage`, or `Conflict` where there is no stage at all.
+    """
+    if stage_id is None and pipeline_id is None:
+        return await first_stage(session, item_type)
+    try:
+        if stage_id is None:
+            return await first_stage(session, item_type, pipeline_id)
+        stage = await find_stage(session, stage_id)
+    except Conflict as error:
+        raise Invalid(Problem("/pipeline", error.message)) from error
+    except NotFound as error:
+        raise Invalid(Problem("/stage", error.message)) from error
+    pipeline = stage.pipeline
+    if pipeline_id not in {None, pipeline.id}:
+        reason = f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}."
+        raise Invalid(Problem("/stage", reason))
+    if pipeline.item_type is not item_type:
+        raise Invalid(
+            Problem("/stage", f"Stage {stage.id} «{stage.name}» is for {pipeline.item_type}s.")
+        )
+    return stage
+
+
+async def first_won_stage(session: AsyncSession, pipeline_id: int) -> Stage | None:
+    """Return where items of a pipeline end well, with the pipeline. Nobody deletes it meanwhile."""
+    return await _first(session, Stage.pipeline_id == pipeline_id, Stage.kind == StageKind.WON)
 
 
 async def first_stage(
-    session: AsyncSession, item_type: ItemType, pipeline_id: int | None = None
+    session: AsyncSession,
+    item_type: ItemType,
+    pipeline_id: int | None = None,
+    kind: StageKind | None = None,
 ) -> Stage:
     """Return where new items of this type begin, with its pipeline.
 
-    Without a pipeline the oldest of the type counts. Raises `Conflict` where there is none.
+    Without a pipeline the oldest of the type counts, without a kind any stage. Raises `Conflict`
+    where there is none.
     """
-    wanted = (
+    wanted = [Pipeline.item_type == item_type]
+    wanted += [] if pipeline_id is None else [Pipeline.id == pipeline_id]
+    wanted += [] if kind is None else [Stage.kind == kind]
+    stage = await _first(session, *wanted)
+    if stage is None:
+        where = "" if pipeline_id is None else f" in pipeline {pipeline_id}"
+        which = "stage" if kind is None else f"{kind} stage"
+        raise Conflict(f"There is no {which} for {item_type}s{where}.", field="/stage_id")
+    return stage
+
+
+async def _first(session: AsyncSession, *conditions: ColumnElement[bool]) -> Stage | None:
+    """Return the first such stage of the oldest pipeline. Nobody deletes it meanwhile."""
+    stage: Stage | None = await session.scalar(
         select(Stage)
         .join(Stage.pipeline)
-        .where(
-            Pipeline.item_type == item_type,
-            Pipeline.deleted_at.is_(None),
-            Stage.deleted_at.is_(None),
-        )
+        .where(Pipeline.deleted_at.is_(None), Stage.deleted_at.is_(None), *conditions)
         .order_by(Pipeline.id, Stage.position, Stage.id)
         .limit(1)
         .options(joinedload(Stage.pipeline, innerjoin=True))
         .with_for_update(**AGAINST_DELETION, of=Stage)
     )
-    if pipeline_id is not None:
-        wanted = wanted.where(Pipeline.id == pipeline_id)
-    stage = await session.scalar(wanted)
-    if stage is None:
-        where = "" if pipeline_id is None else f" in pipeline {pipeline_id}"
-        raise Conflict(f"There is no stage for a {item_type}{where}.", field="/stage_id")
     return stage

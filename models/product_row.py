@@ -1,4 +1,4 @@
-"""Product rows: what a deal sells, how much of it, at which price."""
+"""Product rows: what an item sells, how much of it, at which price."""
 
 from decimal import Decimal
 from typing import Any, Self
@@ -30,6 +30,12 @@ class ProductRow(Record, Base, kw_only=True):
         if product_id is not None:
             row.product_id = product_id
         return row
+
+    def again(self) -> "ProductRow":
+        """Return a new row that sells the same."""
+        return ProductRow.of(
+            name=self.name, price=self.price, quantity=self.quantity, product_id=self.product_id
+        )
 
     @property
     def total(self) -> Decimal:

@@ -1,5 +1,7 @@
 """The recycle bin: deleted items and clients rest here until somebody restores them."""
 
+from dataclasses import replace
+
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,11 +10,15 @@ from models.access import within_reach
 from models.base import having
 from models.company import Company
 from models.contact import Contact
+from models.crm_activity_end import wake
+from models.entering import enter_stage, leave_stage
 from models.errors import Conflict
 from models.history import HistoryKind, about_client, about_item
 from models.item import Item
 from models.pipeline import Pipeline, Stage, find_stage
-from models.stage_entry import Cause, enter_stage, leave_stage, sign
+from models.rule import RuleVersion
+from models.rule_run import RuleRun
+from models.stage_entry import Cause, sign
 from models.user import User
 
 
@@ -33,10 +39,24 @@ async def restore_item(session: AsyncSession, item: Item, cause: Cause) -> None:
     """
     if item.deleted_at is None:
         raise Conflict(f"{item.called.capitalize()} is not in the recycle bin.")
+    remark = await _who_deleted(session, item)
     item.deleted_at = None
     item.deleted_by_run_id = None
     stage = await _stage_to_return_to(session, item)
-    await enter_stage(session, item, stage, cause, new_pipeline=True)
+    await enter_stage(session, item, stage, replace(cause, remark=remark), new_pipeline=True)
+    await wake(session, item)
+
+
+async def _who_deleted(session: AsyncSession, item: Item) -> str:
+    """Say which rule had deleted an item, if one had."""
+    if item.deleted_by_run_id is None:
+        return ""
+    title = await session.scalar(
+        select(RuleVersion.title)
+        .join(RuleRun, RuleRun.version_id == RuleVersion.id)
+        .where(RuleRun.id == item.deleted_by_run_id)
+    )
+    return f" The rule «{title}» had deleted it."
 
 
 async def _stage_to_return_to(session: AsyncSession, item: Item) -> Stage:
@@ -58,7 +78,7 @@ async def _stage_to_return_to(session: AsyncSession, item: Item) -> Stage:
         .limit(1)
     )
     if stage_id is None:
-        raise Conflict(f"There is no stage for a {item.type}.")
+        raise Conflict(f"There is no stage for {item.type}s.")
     return await find_stage(session, stage_id)
 
 

@@ -19,7 +19,8 @@ class Rule(Record, Base, kw_only=True):
 
     Rules due at the same moment run in order of position, then id. A rule switched off holds its
     waiting runs. `changes` counts those of place, switch and text. Rules are never deleted from
-    the table: their runs are kept for ever.
+    the table: their runs are kept for ever. `braked_at` is when administrators were last told that
+    the brake holds it, None while it does not; `released_at` when it was last let go on.
     """
 
     __tablename__ = "rules"
@@ -37,6 +38,8 @@ class Rule(Record, Base, kw_only=True):
     )
     changes: Mapped[int] = mapped_column(init=False)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+    braked_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
+    released_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
     __mapper_args__ = {"version_id_col": changes}
 
@@ -45,7 +48,8 @@ class RuleVersion(Record, Base, kw_only=True):
     """The frozen text of a rule: waiting runs keep the version they were made from.
 
     `timing`, `conditions` and `params` are JSON of the models in `timing`, `conditions` and of
-    the action's params. `after_previous`: start counting when the rule above has ended.
+    the action's params. `after_previous`: start counting when the rule above has ended;
+    `stop_on_failure`: not if that has failed.
     """
 
     __tablename__ = "rule_versions"
@@ -62,6 +66,7 @@ class RuleVersion(Record, Base, kw_only=True):
     after_previous: Mapped[bool] = mapped_column(default=False)
     keep_when_item_leaves: Mapped[bool] = mapped_column(default=False)
     once_per_item: Mapped[bool] = mapped_column(default=False)
+    stop_on_failure: Mapped[bool] = mapped_column(default=False)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey(User.id), default=None)
 
 

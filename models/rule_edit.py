@@ -1,16 +1,23 @@
-"""Changing rules: each edit is a version, switching off holds, deleting asks about what waits."""
+"""Changing rules: each edit is a version; what waits keeps its own, unless something else is said.
 
-from collections.abc import Mapping
+Switching off holds what waits, deleting asks about it.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.errors import Conflict
+from models.item import Item
 from models.pipeline import Stage
+from models.retiming import start_anew
 from models.rule import Rule, RuleVersion, find_rule, next_position, present
 from models.rule_run import (
+    MOST_AT_ONCE,
     OPEN,
     Hold,
     RuleRun,
@@ -20,8 +27,17 @@ from models.rule_run import (
     hold_all,
     release_all,
 )
-from models.stage_entry import lock_run
+from models.stage_entry import StageEntry, lock_entries
 from models.user import User
+
+
+class Waiting(StrEnum):
+    """What becomes of the runs that wait for a rule whose text changes; those that began go on."""
+
+    KEEP = "keep"
+    RETIME = "retime"
+    CANCEL = "cancel"
+
 
 SAID = (
     "title",
@@ -32,6 +48,7 @@ SAID = (
     "after_previous",
     "keep_when_item_leaves",
     "once_per_item",
+    "stop_on_failure",
 )
 """What a version freezes; place and switch belong to the rule."""
 
@@ -62,10 +79,42 @@ async def add_rule(
     return rule
 
 
-async def rewrite(session: AsyncSession, rule: Rule, text: Mapping[str, Any], by: User) -> None:
-    """Give a locked rule a new text, checked before; runs that wait keep the one they have."""
+async def lock_to_rewrite(session: AsyncSession, rule_id: int, waiting: Waiting) -> Rule:
+    """Return a rule, locked after the items whose runs will be concerned, or raise `NotFound`."""
+    if waiting is not Waiting.KEEP:
+        await _lock_items(session, rule_id)
+    return await find_rule(session, rule_id, lock=True)
+
+
+async def rewrite(
+    session: AsyncSession,
+    rule: Rule,
+    text: Mapping[str, Any],
+    by: User,
+    waiting: Waiting = Waiting.KEEP,
+) -> None:
+    """Give a rule, locked for it, a new text, checked before; `waiting` runs follow it, or end."""
     if text != said(rule):
         await _say(session, rule, text, present(rule).number + 1, by)
+        if waiting is not Waiting.KEEP:
+            version = present(rule)
+            for run in await _waiting_runs(session, rule.id):
+                await _follow(session, run, version, waiting, by)
+            await session.flush()
+
+
+async def _follow(
+    session: AsyncSession, run: RuleRun, version: RuleVersion, waiting: Waiting, by: User
+) -> None:
+    if run.began_at is not None or run.state is RunState.DELIVERING:
+        return
+    if waiting is Waiting.CANCEL:
+        await finish_run(session, run, RunState.DROPPED, "the rule was changed", by=by)
+        return
+    run.version = version
+    run.keep = version.keep_when_item_leaves
+    run.next_activity = version.action
+    await start_anew(session, run, by=by)
 
 
 async def _say(
@@ -98,8 +147,12 @@ async def delete_rule(
     """
     await find_rule(session, rule_id)
     if drop_waiting:
-        await _drop_waiting(session, rule_id, by)
+        await _lock_items(session, rule_id)
     rule = await find_rule(session, rule_id, lock=True)
+    if drop_waiting:
+        for run in await _waiting_runs(session, rule_id):
+            await finish_run(session, run, RunState.DROPPED, "the rule was deleted", by=by)
+        await session.flush()
     if count := await count_waiting(session, rule_id):
         runs = "run" if count == 1 else "runs"
         raise Conflict(
@@ -108,15 +161,31 @@ async def delete_rule(
     rule.deleted_at = clock.now()
 
 
-async def _drop_waiting(session: AsyncSession, rule_id: int, by: User) -> None:
-    # Items are locked before the rule, as everywhere, in ascending order.
-    waiting = await session.scalars(
-        select(RuleRun.id)
-        .where(RuleRun.rule_id == rule_id, RuleRun.state.in_(OPEN))
-        .order_by(RuleRun.item_id, RuleRun.stage_entry_id)
+async def _lock_items(session: AsyncSession, rule_id: int) -> Sequence[Item]:
+    """Return the items for which runs of a rule are open, locked in order."""
+    found = await session.scalars(
+        select(Item)
+        .where(Item.id.in_(select(RuleRun.item_id).where(_open_of(rule_id))))
+        .order_by(Item.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
-    for run_id in waiting.all():
-        run = await lock_run(session, run_id)
-        if run.is_open:
-            await finish_run(session, run, RunState.DROPPED, "the rule was deleted", by=by)
-    await session.flush()
+    return found.all()
+
+
+async def _waiting_runs(session: AsyncSession, rule_id: int) -> list[RuleRun]:
+    """Return the open runs of a rule, locked with their entries after all their items.
+
+    In few statements for any number. Items that have come since the first lock are locked now.
+    """
+    items = await _lock_items(session, rule_id)
+    concerned = StageEntry.id.in_(select(RuleRun.stage_entry_id).where(_open_of(rule_id)))
+    found = []
+    for start in range(0, len(items), MOST_AT_ONCE):
+        entries = await lock_entries(session, items[start : start + MOST_AT_ONCE], concerned)
+        found += [run for entry in entries for run in entry.runs]
+    return [run for run in found if run.rule_id == rule_id and run.is_open]
+
+
+def _open_of(rule_id: int) -> ColumnElement[bool]:
+    return (RuleRun.rule_id == rule_id) & RuleRun.state.in_(OPEN)

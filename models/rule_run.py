@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 from sqlalchemy import (
     ColumnElement,
     ForeignKey,
@@ -26,10 +27,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models import clock
 from models.base import Base, EnumText, Record, in_order
+from models.calendars import Calendars, calendars_for, counts_on_people
 from models.errors import Conflict, Invalid, Problem
 from models.history import HistoryKind, about_item
-from models.installation import installation
 from models.item import Item
+from models.outbox import raise_agenda, untold
 from models.rule import Rule, RuleVersion
 from models.timing import AroundDate, Due, Timing
 from models.user import User
@@ -50,6 +52,7 @@ class RunState(StrEnum):
     WAITING = "waiting"
     DELIVERING = "delivering"
     RETRYING = "retrying"
+    IN_PROGRESS = "in progress"
     HELD = "held"
     DONE = "done"
     SKIPPED = "skipped"
@@ -57,9 +60,26 @@ class RunState(StrEnum):
     FAILED = "failed"
 
 
-OPEN = (RunState.WAITING, RunState.DELIVERING, RunState.RETRYING, RunState.HELD)
-ON_THE_AGENDA = (RunState.WAITING, RunState.DELIVERING, RunState.RETRYING)
+OPEN = (
+    RunState.WAITING,
+    RunState.DELIVERING,
+    RunState.RETRYING,
+    RunState.IN_PROGRESS,
+    RunState.HELD,
+)
+ON_THE_AGENDA = (
+    RunState.WAITING,
+    RunState.DELIVERING,
+    RunState.RETRYING,
+    RunState.IN_PROGRESS,
+)
+NOT_BEGUN = (RunState.WAITING, RunState.RETRYING, RunState.HELD)
+"""States of runs whose action has still to be done, unless they say when it began."""
 ENDED = (RunState.DONE, RunState.SKIPPED, RunState.DROPPED, RunState.FAILED)
+
+
+_IS_OPEN = "state IN ('waiting', 'delivering', 'retrying', 'in progress', 'held')"
+_ON_THE_AGENDA = "state IN ('waiting', 'delivering', 'retrying', 'in progress')"
 
 
 class Hold(StrEnum):
@@ -67,10 +87,21 @@ class Hold(StrEnum):
 
     RULE_OFF = "the rule is switched off"
     PAUSED = "automation is paused"
+    BRAKE = "the rule has deleted too much in an hour"
+
+
+WAITS_FOR = {
+    RunState.DELIVERING: "the delivery",
+    RunState.RETRYING: "another try after a fault",
+}
 
 
 class RuleRun(Record, Base, kw_only=True):
     """`due_at` is None while it waits for the run above it, or for its date to be filled in.
+
+    A run whose action stays open has `began_at`: it ends by what it waits for (a task that is
+    completed, a client who answers) or at the latest when it is due. `by_hand`: somebody has said
+    when it is due, which no new date or calendar changes.
 
     `result` is what the action leaves for the texts of rules below it (`results.create_task.id`).
     `outcome` is the sentence people read, `comparisons` what its conditions compared with what,
@@ -87,14 +118,21 @@ class RuleRun(Record, Base, kw_only=True):
         Index(
             "ix_rule_runs_open_of_rule",
             "rule_id",
-            postgresql_where=text("state IN ('waiting', 'delivering', 'retrying', 'held')"),
-            sqlite_where=text("state IN ('waiting', 'delivering', 'retrying', 'held')"),
+            postgresql_where=text(_IS_OPEN),
+            sqlite_where=text(_IS_OPEN),
         ),
         Index(
             "ix_rule_runs_due",
             "due_at",
-            postgresql_where=text("state IN ('waiting', 'delivering', 'retrying')"),
-            sqlite_where=text("state IN ('waiting', 'delivering', 'retrying')"),
+            postgresql_where=text(_ON_THE_AGENDA),
+            sqlite_where=text(_ON_THE_AGENDA),
+        ),
+        Index(
+            "ix_rule_runs_done_of_rule",
+            "rule_id",
+            "finished_at",
+            postgresql_where=text("state = 'done'"),
+            sqlite_where=text("state = 'done'"),
         ),
         Record.options,
     )
@@ -115,6 +153,8 @@ class RuleRun(Record, Base, kw_only=True):
         EnumText(RunState), default=RunState.WAITING, init=False
     )
     due_at: Mapped[datetime | None] = mapped_column(default=None)
+    by_hand: Mapped[bool] = mapped_column(default=False, init=False)
+    began_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
     next_activity: Mapped[str]
     held_because: Mapped[Hold | None] = mapped_column(EnumText(Hold), default=None, init=False)
     attempts: Mapped[int] = mapped_column(default=0, init=False)
@@ -140,6 +180,12 @@ class RuleRun(Record, Base, kw_only=True):
         return below if below is not None and below.version.after_previous else None
 
     @property
+    def anchor(self) -> datetime:
+        """When its rule started counting: entering the stage, or the end of the run above it."""
+        above = self.predecessor
+        return (above and above.finished_at) or self.stage_entry.entered_at
+
+    @property
     def around(self) -> AroundDate | None:
         """The timing of its rule, if that is around a date of the item."""
         timing = TIMING.validate_python(self.version.timing)
@@ -152,10 +198,8 @@ class RuleRun(Record, Base, kw_only=True):
         match self.state:
             case RunState.HELD:
                 return f"somebody: {self.held_because}"
-            case RunState.DELIVERING:
-                return "the delivery"
-            case RunState.RETRYING:
-                return "another try after a fault"
+            case RunState.IN_PROGRESS:
+                return self.outcome
             case RunState.WAITING if self.due_at is None and above is not None and above.is_open:
                 held_up = above.held_up_by
                 because = f"; run {held_up.id} is held: {held_up.held_because}" if held_up else ""
@@ -163,7 +207,12 @@ class RuleRun(Record, Base, kw_only=True):
             case RunState.WAITING:
                 empty = self.around if self.due_at is None else None
                 return f"{empty.name} to be filled in" if empty else "its time"
-        return None
+        return WAITS_FOR.get(self.state)
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Whether it has neither begun nor ended, nor is it known when it is due."""
+        return self.is_open and self.began_at is None and self.due_at is None
 
     @property
     def held_up_by(self) -> "RuleRun | None":
@@ -179,15 +228,19 @@ class RuleRun(Record, Base, kw_only=True):
         return runs[place] if 0 <= place < len(runs) else None
 
 
-def next_due(run: RuleRun, anchor: datetime, zone: str) -> Due:
+def next_due(run: RuleRun, anchor: datetime, calendars: Calendars) -> Due:
     """Return when the run is due if its rule starts counting at the anchor."""
     timing = TIMING.validate_python(run.version.timing)
-    if isinstance(timing, AroundDate):
-        return timing.due(_own_field(run.item, timing.name), anchor, zone)
-    return Due(timing.due_at(anchor, zone))
+    value = own_field(run.item, timing.name) if isinstance(timing, AroundDate) else None
+    return timing.due(value, anchor, calendars.clocks(run.item), run.id)
 
 
-def _own_field(item: Item, name: str) -> object:
+def needs_rows(version: RuleVersion) -> bool:
+    """Tell whether a rule can be timed only for runs and items that are in the database."""
+    return bool(version.timing.get("spread_minutes")) or counts_on_people(version)
+
+
+def own_field(item: Item, name: str) -> object:
     """Return what stands in a field of the item itself: `close_date`, `custom.renewal`."""
     custom = name.removeprefix("custom.")
     return getattr(item, name, None) if custom == name else item.custom.get(custom)
@@ -203,19 +256,29 @@ async def finish_run(
 ) -> None:
     """End a run: state and sentence, a line of history, and the time of the run after it.
 
-    Runs below it end too as long as their timing says that they are to be skipped.
+    Runs below it end too as long as their timing says that they are to be skipped, or as they are
+    to stop where the one above has failed, or was stopped so itself.
     """
     now = clock.now()
     _end(session, run, state, outcome, by)
-    while (below := run.successor) is not None and below.is_open and below.due_at is None:
-        home = await installation(session)
-        due = next_due(below, now, home.time_zone)
-        below.due_at = due.at
-        if due.skipped is None:
-            break
-        _end(session, below, RunState.SKIPPED, due.skipped, None)
+    failed = run if state is RunState.FAILED else None
+    while (below := run.successor) is not None and below.waits_for_another:
+        if failed is not None and below.version.stop_on_failure:
+            _end(session, below, RunState.SKIPPED, _stopped_by(failed), None)
+        else:
+            failed = None
+            calendars = await calendars_for(session, [below.item], [below.version])
+            due = next_due(below, now, calendars)
+            below.due_at = due.at
+            if due.skipped is None:
+                break
+            _end(session, below, RunState.SKIPPED, due.skipped, None)
         run = below
     raise_agenda(session, run.stage_entry)
+
+
+def _stopped_by(failed: RuleRun) -> str:
+    return f"«{failed.version.title}» above it failed."
 
 
 def _end(
@@ -225,27 +288,57 @@ def _end(
     run.outcome = outcome
     run.finished_at = clock.now()
     run.held_because = None
-    line = about_item(run.item, HistoryKind.RULE_RUN, f"«{run.version.title}» {state}: {outcome}")
+    _note(session, run, by)
+
+
+def _note(session: AsyncSession, run: RuleRun, by: User | None = None) -> None:
+    said = f"«{run.version.title}» {run.state}: {run.outcome}"
+    line = about_item(run.item, HistoryKind.RULE_RUN, said)
     line.rule_id = run.rule_id
     line.run_id = run.id
     line.author_id = None if by is None else by.id
     session.add(line)
 
 
-def raise_agenda(session: AsyncSession, entry: "StageEntry") -> None:
-    """Count up the agenda's version: whatever was told before is out of date from now on."""
-    entry.agenda_version += 1
-    entry.changed_at = clock.now()
-    untold(session).add(entry)
+def stay_open(session: AsyncSession, run: RuleRun, until: datetime | None, outcome: str) -> None:
+    """Keep a run open whose action has been done but waits for something, at most until then."""
+    run.state = RunState.IN_PROGRESS
+    run.began_at = clock.now()
+    run.due_at = until
+    run.by_hand = False
+    run.outcome = outcome
+    _note(session, run)
+    raise_agenda(session, run.stage_entry)
 
 
-def untold(session: AsyncSession) -> set["StageEntry | None"]:
-    """Return the entries of which this transaction gives the relay something to tell.
+def stay_open_until(session: AsyncSession, run: RuleRun, until: datetime) -> None:
+    """Let a run that stays open end at another moment, at the earliest now."""
+    if until != run.due_at:
+        _be_due(session, run, max(until, clock.now()))
 
-    None stands for many that were changed at once.
+
+def _be_due(session: AsyncSession, run: RuleRun, at: datetime) -> None:
+    run.due_at = at
+    if run.began_at is not None:
+        run.outcome = f"{run.outcome} Now until {at:%Y-%m-%d %H:%M} UTC."
+    raise_agenda(session, run.stage_entry)
+
+
+async def conclude(
+    session: AsyncSession,
+    run: RuleRun,
+    outcome: str,
+    *,
+    by: User | None = None,
+    **result: object,
+) -> None:
+    """End a locked run that stayed open: what it waited for has come. Others stay as they are.
+
+    `result` is added to what its action has left for the rules below.
     """
-    entries: set[StageEntry | None] = session.info.setdefault("untold", set())
-    return entries
+    if run.is_open and run.began_at is not None:
+        run.result = (run.result or {}) | to_jsonable_python(result)
+        await finish_run(session, run, RunState.DONE, outcome, by=by)
 
 
 def record_fault(session: AsyncSession, run: RuleRun) -> bool:
@@ -270,6 +363,7 @@ def run_now(session: AsyncSession, run: RuleRun) -> None:
     """Make a waiting run due at this moment, whatever it waited for."""
     _must_wait(run, "run now")
     run.due_at = clock.now()
+    run.by_hand = True
     raise_agenda(session, run.stage_entry)
 
 
@@ -278,19 +372,21 @@ def postpone(session: AsyncSession, run: RuleRun, until: datetime) -> None:
     _must_wait(run, "be postponed")
     if until <= clock.now():
         raise Invalid(Problem("/until", "This moment is past already."))
-    run.due_at = until
-    raise_agenda(session, run.stage_entry)
+    _be_due(session, run, until)
+    run.by_hand = True
 
 
 async def skip(session: AsyncSession, run: RuleRun, by: User) -> None:
     """End an open run without doing anything."""
     if not run.is_open or run.state is RunState.DELIVERING:
         raise Conflict(f"Run {run.id} is {run.state} and can no longer be skipped.")
+    if run.began_at is not None:
+        run.result = (run.result or {}) | {"ended_by": "person"}
     await finish_run(session, run, RunState.SKIPPED, f"Skipped by {by.name}.", by=by)
 
 
 def retry(session: AsyncSession, run: RuleRun) -> None:
-    """Let a failed run try again at once."""
+    """Let a failed run try again at once; those below that it has stopped wait for it again."""
     if run.state is not RunState.FAILED:
         raise Conflict(f"Run {run.id} is {run.state}; only a failed run can be tried again.")
     if run.item.deleted_at is not None:
@@ -300,14 +396,22 @@ def retry(session: AsyncSession, run: RuleRun) -> None:
     run.state = RunState.WAITING
     run.due_at = clock.now()
     run.attempts = 0
-    run.fault = run.outcome = run.comparisons = run.result = run.finished_at = None
+    run.fault = run.outcome = run.finished_at = None
+    if run.began_at is None:
+        run.comparisons = run.result = None
+    below = run.successor
+    while below is not None and below.outcome == _stopped_by(run):
+        below.state = RunState.WAITING
+        below.outcome = below.finished_at = None
+        below = below.successor
     raise_agenda(session, run.stage_entry)
 
 
 def _must_wait(run: RuleRun, what: str) -> None:
     if run.state is RunState.HELD:
         raise Conflict(f"Run {run.id} cannot {what}: it is held, {run.held_because}.")
-    if run.state not in {RunState.WAITING, RunState.RETRYING}:
+    timed = run.state is RunState.IN_PROGRESS and run.due_at is not None
+    if run.state not in {RunState.WAITING, RunState.RETRYING} and not timed:
         raise Conflict(f"Run {run.id} is {run.state} and cannot {what}.")
 
 
@@ -366,7 +470,9 @@ async def hold_all(session: AsyncSession, rule_id: int) -> None:
     """
     await _change_in_bulk(
         session,
-        (RuleRun.rule_id == rule_id) & RuleRun.state.in_([RunState.WAITING, RunState.RETRYING]),
+        (RuleRun.rule_id == rule_id)
+        & RuleRun.state.in_([RunState.WAITING, RunState.RETRYING])
+        & RuleRun.began_at.is_(None),
         {"state": RunState.HELD, "held_because": Hold.RULE_OFF},
         tell=False,
     )

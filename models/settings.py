@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     automation: Automation = Field(
         default=Automation.RUNNING, description="`paused` holds every rule that comes due."
     )
+    brake_deletions: int = Field(
+        default=100,
+        ge=1,
+        description="How many items a rule may delete in an hour before it is held and "
+        "administrators are told.",
+    )
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
 
     @classmethod

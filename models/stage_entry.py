@@ -1,55 +1,28 @@
-"""Stage entries: one stay of one item in one stage, and the one function that begins it."""
+"""Stage entries: one stay of one item in one stage, and why it began."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    ForeignKey,
-    Index,
-    ScalarSelect,
-    Select,
-    func,
-    or_,
-    select,
-    text,
-)
+from sqlalchemy import ColumnElement, ForeignKey, Index, ScalarSelect, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from models import clock
 from models.access import within_reach
 from models.agenda import Agenda, AgendaItem, workflow_id
-from models.base import Base, EnumText, Record, having, in_order
-from models.errors import Conflict, Invalid, LoopDetected, NotFound, Problem
-from models.history import HistoryEntry, HistoryKind, about_item
-from models.installation import installation
+from models.base import Base, EnumText, Record, having
+from models.errors import NotFound
+from models.history import HistoryEntry
 from models.item import Item
 from models.keyset import Order
+from models.outbox import Outbox
 from models.pipeline import Stage
-from models.rule import present, rules_of
-from models.rule_run import (
-    ENDED,
-    ON_THE_AGENDA,
-    OPEN,
-    RuleRun,
-    RunState,
-    finish_run,
-    next_due,
-    ran_before,
-    untold,
-)
+from models.rule_run import ENDED, ON_THE_AGENDA, OPEN, RuleRun, RunState
 from models.user import User
-
-MOST_LINKS = 100
-MOST_ENTRIES = 200
-ENTRIES_COUNT_FOR = timedelta(hours=24)
-"""One root cause may open so many entries in this time, and so deep a chain whatever the time."""
 
 
 class CauseKind(StrEnum):
@@ -67,11 +40,15 @@ class Automation(StrEnum):
 
 @dataclass(frozen=True)
 class Cause:
-    """Why an item enters or leaves a stage: a person, or the run of a rule."""
+    """Why an item enters or leaves a stage: a person, or the run of a rule.
+
+    `remark` is what history adds to the sentence that tells of an entry.
+    """
 
     kind: CauseKind
     user: User | None = None
     run: RuleRun | None = None
+    remark: str = ""
 
     @property
     def user_id(self) -> int | None:
@@ -86,20 +63,19 @@ class Cause:
         return cls(CauseKind.PERSON, user=user)
 
     @classmethod
-    def rule(cls, run: RuleRun) -> Self:
-        return cls(CauseKind.RULE, run=run)
+    def rule(cls, run: RuleRun, user: User | None = None) -> Self:
+        """Return the cause of what a rule does, as automation or as the user whom it names."""
+        return cls(CauseKind.RULE, user=user, run=run)
 
     @classmethod
     def restore(cls, user: User) -> Self:
         return cls(CauseKind.RESTORE, user=user)
 
 
-class StageEntry(Record, Base, kw_only=True):
-    """The stay, its agenda's version, and what Temporal is known to know of it: its own outbox.
+class StageEntry(Record, Outbox, Base, kw_only=True):
+    """The stay and its agenda: its own outbox.
 
-    `changed_at` is since when there is something to tell, `told_version` the newest one told.
-    `tell_after` is lease and back-off in one, `lease_token` says whose. `root` began the chain
-    of causes that led here, `depth` links ago.
+    `root` began the chain of causes that led here, `depth` links ago.
     """
 
     __tablename__ = "stage_entries"
@@ -141,13 +117,6 @@ class StageEntry(Record, Base, kw_only=True):
     automation: Mapped[Automation] = mapped_column(EnumText(Automation), default=Automation.RUN)
     root_id: Mapped[int | None] = mapped_column(ForeignKey("stage_entries.id"), default=None)
     depth: Mapped[int] = mapped_column(default=0)
-    agenda_version: Mapped[int] = mapped_column(default=1, init=False)
-    changed_at: Mapped[datetime] = mapped_column(insert_default=clock.now, init=False)
-    told_version: Mapped[int] = mapped_column(default=0, init=False)
-    tell_after: Mapped[datetime | None] = mapped_column(default=None, init=False)
-    tell_attempts: Mapped[int] = mapped_column(default=0, init=False)
-    tell_error: Mapped[str | None] = mapped_column(default=None, init=False)
-    lease_token: Mapped[UUID | None] = mapped_column(default=None, init=False)
     runs: Mapped[list[RuleRun]] = relationship(
         default_factory=list,
         lazy="raise",
@@ -258,266 +227,6 @@ async def lock_entries(
     for entry in entries:
         _tie(entry, by_id[entry.item_id])
     return entries
-
-
-async def enter_stage(
-    session: AsyncSession,
-    item: Item,
-    stage: Stage,
-    cause: Cause,
-    *,
-    new_pipeline: bool = False,
-    automation: Automation = Automation.RUN,
-) -> StageEntry | None:
-    """Let a locked item enter a stage: leave the present one, begin an entry, freeze its rules.
-
-    The stage comes with its pipeline. Setting the same stage again changes nothing and returns
-    None. Raises `Invalid` for a stage that the item cannot stand in, `Conflict` for an item in
-    the recycle bin, `LoopDetected` where rules move items in a circle.
-    """
-    must_fit(item, stage, new_pipeline=new_pipeline)
-    if item.stage_id == stage.id and cause.kind is not CauseKind.RESTORE:
-        return None
-    [entry] = await _enter(session, [(item, stage)], cause, automation)
-    return entry
-
-
-async def enter_stages(
-    session: AsyncSession,
-    placed: Sequence[tuple[Item, Stage]],
-    cause: Cause,
-    *,
-    automation: Automation = Automation.RUN,
-) -> list[StageEntry]:
-    """Let many locked items enter a stage each, as `enter_stage` does, in few statements.
-
-    Each must fit, and stand elsewhere now; the entries come in the same order.
-    """
-    for item, stage in placed:
-        must_fit(item, stage)
-    return await _enter(session, placed, cause, automation)
-
-
-async def create_item(
-    session: AsyncSession,
-    item: Item,
-    stage: Stage,
-    cause: Cause,
-    *,
-    automation: Automation = Automation.RUN,
-) -> StageEntry:
-    """Put a new item into its first stage, whose rules start as for every other."""
-    [entry] = await create_items(session, [(item, stage)], cause, automation=automation)
-    return entry
-
-
-async def create_items(
-    session: AsyncSession,
-    placed: Sequence[tuple[Item, Stage]],
-    cause: Cause,
-    *,
-    automation: Automation = Automation.RUN,
-) -> list[StageEntry]:
-    """Put many new items, none of them in the session yet, into a stage each, in few statements."""
-    return await enter_stages(session, placed, cause, automation=automation)
-
-
-async def _enter(
-    session: AsyncSession,
-    placed: Sequence[tuple[Item, Stage]],
-    cause: Cause,
-    automation: Automation,
-) -> list[StageEntry]:
-    root_id, depth = await _chain(session, cause)
-    left = await _leave(session, [item for item, _ in placed], cause, "left the stage")
-    if cause.kind is CauseKind.RESTORE:
-        automation = Automation.SKIP
-    entries = []
-    for item, stage in placed:
-        item.pipeline = stage.pipeline
-        item.stage = stage
-        entry = StageEntry(
-            item=item,
-            stage=stage,
-            entered_at=clock.now(),
-            cause=cause.kind,
-            cause_user=cause.user,
-            cause_run=cause.run,
-            automation=automation,
-            root_id=root_id,
-            depth=depth,
-            runs=[],
-        )
-        session.add(entry)
-        entries.append(entry)
-    skipped = [] if automation is Automation.SKIP else await _freeze_rules(session, entries)
-    await session.flush()
-    for run, why in reversed(skipped):  # From below, as the end of one is felt by the next.
-        await finish_run(session, run, RunState.SKIPPED, why)
-    for entry in entries:
-        entry.agenda_version = 1  # Nobody has seen an earlier one.
-        session.add(_line(entry, left.get(entry.item.id), cause))
-    untold(session).update(entries if len(entries) == 1 else [None])
-    return entries
-
-
-async def leave_stage(session: AsyncSession, item: Item, cause: Cause, reason: str) -> None:
-    """End the stay of a locked item for good: it is deleted. Every open run is dropped.
-
-    Except the one that acts; also runs that were kept, of earlier stays.
-    """
-    await _leave(session, [item], cause, reason, for_good=True)
-
-
-async def _leave(
-    session: AsyncSession,
-    items: Sequence[Item],
-    cause: Cause,
-    reason: str,
-    *,
-    for_good: bool = False,
-) -> dict[int, StageEntry]:
-    """End the present stays, by item: drop open runs, except kept ones and the one that acts.
-
-    `for_good` drops what was kept too, of earlier stays as well.
-    """
-    known = set(in_order(item.id for item in items))
-    if not known:
-        return {}
-    concerned: ColumnElement[bool] = StageEntry.left_at.is_(None)
-    if for_good:
-        still_open = select(RuleRun.stage_entry_id).where(
-            RuleRun.item_id.in_(known), RuleRun.state.in_(OPEN)
-        )
-        concerned = or_(concerned, StageEntry.id.in_(still_open))
-    left = {}
-    there = [item for item in items if item.id in known]
-    for entry in await lock_entries(session, there, concerned):
-        if entry.left_at is None:
-            entry.left_at = clock.now()
-            left[entry.item_id] = entry
-        for run in reversed(entry.runs):  # From below, as the end of one is felt by the next.
-            if run.is_open and run is not cause.run and (for_good or not run.keep):
-                await finish_run(session, run, RunState.DROPPED, reason, by=cause.user)
-    return left
-
-
-async def _freeze_rules(
-    session: AsyncSession, entries: Sequence[StageEntry]
-) -> list[tuple[RuleRun, str]]:
-    """Make the runs of these entries; return those to be skipped at once, and why."""
-    stages = {entry.stage.id for entry in entries}
-    rules = {stage: await rules_of(session, stage, enabled_only=True) for stage in stages}
-    every = [rule for several in rules.values() for rule in several]
-    if not every:
-        return []
-    home = await installation(session)
-    once = [rule.id for rule in every if present(rule).once_per_item]
-    ran = await ran_before(session, [entry.item.id for entry in entries], once)
-    skipped = []
-    for entry in entries:
-        for rule in rules[entry.stage.id]:
-            version = present(rule)
-            run = RuleRun(
-                stage_entry=entry,
-                item=entry.item,
-                rule=rule,
-                version=version,
-                position=rule.position,
-                keep=version.keep_when_item_leaves,
-                next_activity=version.action,
-            )
-            session.add(run)
-            if (entry.item.id, rule.id) in ran:
-                skipped.append((run, "It runs once per item, and has."))
-            elif run.predecessor is None:
-                due = next_due(run, entry.entered_at, home.time_zone)
-                run.due_at = due.at
-                if due.skipped is not None:
-                    skipped.append((run, due.skipped))
-    return skipped
-
-
-def must_fit(item: Item, stage: Stage, *, new_pipeline: bool = False) -> None:
-    """Raise `Conflict` or `Invalid` where an item cannot enter that stage."""
-    if item.deleted_at is not None:
-        raise Conflict(f"{item.called.capitalize()} is in the recycle bin.")
-    pipeline = stage.pipeline
-    if pipeline.item_type is not item.type:
-        raise Invalid(
-            Problem("/stage_id", f"Stage {stage.id} «{stage.name}» is for {pipeline.item_type}s.")
-        )
-    elsewhere = item.pipeline_id not in {None, pipeline.id}
-    if elsewhere and not new_pipeline:
-        raise Invalid(
-            Problem(
-                "/stage_id",
-                f"Stage {stage.id} «{stage.name}» belongs to pipeline {pipeline.id} "
-                f"«{pipeline.name}»; {item.called} is in pipeline {item.pipeline_id}.",
-            )
-        )
-
-
-async def _chain(session: AsyncSession, cause: Cause) -> tuple[int | None, int]:
-    """Return root and depth of an entry with this cause; people begin a chain anew."""
-    if cause.run is None:
-        return None, 0
-    parent = cause.run.stage_entry
-    root_id, depth = parent.root_id or parent.id, parent.depth + 1
-    opened = await session.scalar(
-        select(func.count())
-        .select_from(StageEntry)
-        .where(
-            StageEntry.root_id == root_id,
-            StageEntry.entered_at > clock.now() - ENTRIES_COUNT_FOR,
-        )
-    )
-    if depth > MOST_LINKS or (opened or 0) >= MOST_ENTRIES:
-        raise LoopDetected(f"loop: {await _path_to(session, parent)}")
-    return root_id, depth
-
-
-async def _path_to(session: AsyncSession, entry: StageEntry) -> str:
-    """Return the whole chain of causes that led to an entry, first to last, in words."""
-    parent = select(RuleRun.stage_entry_id.label("entry_id"), RuleRun.id.label("run_id")).subquery()
-    chain = (
-        select(StageEntry.id, StageEntry.cause_run_id, StageEntry.depth)
-        .where(StageEntry.id == entry.id)
-        .cte("chain", recursive=True)
-    )
-    chain = chain.union_all(
-        select(StageEntry.id, StageEntry.cause_run_id, StageEntry.depth)
-        .join(parent, parent.c.entry_id == StageEntry.id)
-        .join(chain, chain.c.cause_run_id == parent.c.run_id)
-    )
-    steps = await session.execute(
-        select(Item.type, Item.id, Stage.name)
-        .select_from(chain)
-        .join(StageEntry, StageEntry.id == chain.c.id)
-        .join(Item, Item.id == StageEntry.item_id)
-        .join(Stage, Stage.id == StageEntry.stage_id)
-        .order_by(chain.c.depth)
-    )
-    return " → ".join(f"{kind} {item_id} in «{stage}»" for kind, item_id, stage in steps)
-
-
-def _line(entry: StageEntry, left: StageEntry | None, cause: Cause) -> HistoryEntry:
-    name = entry.stage.name
-    if left is None and cause.kind is not CauseKind.RESTORE:
-        line = about_item(entry.item, HistoryKind.CREATED, f"Created in «{name}».")
-    elif left is None:
-        line = about_item(entry.item, HistoryKind.RESTORED, f"Restored to «{name}».")
-    else:
-        line = about_item(
-            entry.item,
-            HistoryKind.STAGE_CHANGED,
-            f"Moved from «{left.stage.name}» to «{name}».",
-        )
-        line.field, line.old, line.new = "stage", left.stage.name, name
-    if entry.automation is Automation.SKIP and cause.kind is not CauseKind.RESTORE:
-        line.text += " Its rules were not run."
-    sign(line, cause)
-    return line
 
 
 def sign(line: HistoryEntry, cause: Cause) -> None:

@@ -134,15 +134,20 @@ def check(text: str, catalogue: Catalogue) -> list[str]:
     return checking.reasons
 
 
-def render(text: str, values: Mapping[str, object], *, locale: str, zone: str) -> str:
+def render(
+    text: str, values: Mapping[str, object], *, locale: str, zone: str, exact: bool = False
+) -> str:
     """Return the text with its fields filled in, for a reader of that locale and time zone.
+
+    `exact` is for a machine that reads it: dates and times as ISO 8601, one line for each value
+    of several, as long as no filter says otherwise.
 
     Values are keyed by full path (`deal.title`); None and custom fields that are not there read
     as nothing. Times are aware, a list of rows is a list of mappings. What cannot be rendered, or
     not within the limits, raises ActionFailed.
     """
     currency = cast("str | None", values.get("item.currency"))
-    reader = _Reader(_locale(locale), ZoneInfo(zone), currency)
+    reader = _Reader(_locale(locale), ZoneInfo(zone), currency, exact)
     try:
         template = _compiled(text)
         context = _Context(template, _tree(values), reader)
@@ -167,6 +172,7 @@ class _Reader:
     locale: Locale
     zone: ZoneInfo
     currency: str | None
+    exact: bool = False
 
     def elsewhere(self, *, locale: object = None, zone: object = None) -> Self:
         """Return the reader in that locale or zone, None leaving it; may raise ValueError."""
@@ -275,11 +281,12 @@ class _FieldNode(OutputNode):
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         value = self.expression.evaluate(context)
+        reader = cast("_Context", context).reader
         match value:
             case date():
-                value = _datetime(value, reader=cast("_Context", context).reader)
+                value = value.isoformat() if reader.exact else _datetime(value, reader=reader)
             case [*several] if all(isinstance(each, str) for each in several):
-                value = ", ".join(map(str, several))
+                value = ("\n" if reader.exact else ", ").join(map(str, several))
         return buffer.write(to_liquid_string(value, autoescape=False))
 
 

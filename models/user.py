@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,7 +36,11 @@ class Reach(StrEnum):
 
 
 class User(Record, Versioned, Base, kw_only=True):
-    """`locale` and `time_zone` are the company's where the person has none of their own."""
+    """What the person has none of their own of is the company's: locale, zone, working hours.
+
+    `working_hours` is JSON of `working_time.WorkingHours`. `calendar_key_hash` tells the key of
+    their calendar feed from others.
+    """
 
     __tablename__ = "users"
     __table_args__ = (Index(None, "department_id"), Record.options)
@@ -54,6 +59,11 @@ class User(Record, Versioned, Base, kw_only=True):
     absent_until: Mapped[datetime | None] = mapped_column(default=None)
     reach: Mapped[Reach] = mapped_column(EnumText(Reach), default=Reach.DEPARTMENT)
     external_id: Mapped[ExternalId] = mapped_column(default=None, index=True, unique=True)
+    working_hours: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    holiday_country: Mapped[str | None] = mapped_column(default=None)
+    calendar_key_hash: Mapped[str | None] = mapped_column(
+        default=None, init=False, index=True, unique=True
+    )
 
     def is_available(self) -> bool:
         """Tell whether the person works here and is not away now; no end means until further."""
@@ -108,6 +118,16 @@ async def save_user(session: AsyncSession, user: User) -> None:
 def users_where(*, q: str | None = None, **values: object) -> Select[User]:
     """Return the users that have these values, None meaning any; `q` is looked for in names."""
     return having(select(User), **values).where(*containing(User.name, q))
+
+
+async def members_of(session: AsyncSession, department_id: int | None) -> list[User]:
+    """Return who works in a department, or did until they left the company, the head first."""
+    department = await session.get(Department, department_id)
+    members = await session.scalars(
+        select(User).where(User.department_id == department_id).order_by(User.id)
+    )
+    head = None if department is None else department.head_id
+    return sorted(members, key=lambda user: user.id != head)
 
 
 async def administrators(session: AsyncSession) -> list[User]:

@@ -1,5 +1,6 @@
 """Things to test with: sensible defaults, everything else named by the test."""
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -10,13 +11,16 @@ from sqlalchemy.sql.base import ExecutableOption
 from activities.registry import RulePlace
 from activities.rule_check import check_rule
 from models.base import Record
+from models.crm_activity import CrmActivity, CrmActivityKind
 from models.database import Database
+from models.entering import create_item
 from models.errors import InvalidRule
-from models.item import Deal, Item, Lead
+from models.item import Deal, Invoice, Item, Lead
 from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage
+from models.reminders import set_reminders
 from models.rule import Rule, RuleVersion
-from models.stage_entry import Cause, StageEntry, create_item
+from models.stage_entry import Cause, StageEntry
 from models.user import User
 
 AT_ONCE = {"kind": "at_once"}
@@ -79,6 +83,14 @@ async def a_lead(session: AsyncSession, stage: Stage, **rest: Any) -> tuple[Lead
     return lead, await _entered(session, lead, stage)
 
 
+async def an_invoice(
+    session: AsyncSession, stage: Stage, **rest: Any
+) -> tuple[Invoice, StageEntry]:
+    """Make an invoice that enters the stage, by the hand of a person."""
+    invoice = Invoice(title=rest.pop("title", "Bill"), **rest)
+    return invoice, await _entered(session, invoice, stage)
+
+
 async def _entered(session: AsyncSession, item: Item, stage: Stage) -> StageEntry:
     person = User(name="Ann")
     session.add(person)
@@ -95,6 +107,25 @@ async def entered(database: Database, *rules: dict[str, Any], told: bool = False
         await session.flush()
         entry.told_version = entry.agenda_version if told else 0
     return entry
+
+
+async def planned(
+    session: AsyncSession,
+    item: Item,
+    starts_at: datetime,
+    *minutes_before: int,
+    kind: CrmActivityKind = CrmActivityKind.MEETING,
+    **rest: Any,
+) -> CrmActivity:
+    """Plan something for an item, with reminders so many minutes before."""
+    subject = rest.pop("subject", "Offer")
+    crm_activity = CrmActivity(
+        kind=kind, subject=subject, item=item, starts_at=starts_at, reminders=[], **rest
+    )
+    session.add(crm_activity)
+    set_reminders(session, crm_activity, minutes_before)
+    await session.flush()
+    return crm_activity
 
 
 Kind = TypeVar("Kind", bound=Record)

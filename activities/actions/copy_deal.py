@@ -22,11 +22,10 @@ from models.errors import Conflict, Invalid, NotFound, Problem
 from models.fields import FieldKind
 from models.item import Deal, Item
 from models.item_type import ItemType
+from models.languages import translated
 from models.pipeline import Stage, find_stage, first_stage
-from models.product_row import ProductRow
 from models.templates import Template
-
-COPY = {"de": "Kopie", "en": "Copy", "es": "Copia", "fr": "Copie", "pl": "Kopia"}
+from models.timeline import TimelineComment, copy_timeline
 
 
 class CopyDeal(ActionParams):
@@ -43,6 +42,11 @@ class CopyDeal(ActionParams):
         default=UserChoice.of_item(),
         title="Responsible person",
         description="The deal's, if not chosen.",
+    )
+    copy_timeline: bool = Field(
+        default=False,
+        title="Copy the timeline",
+        description="Comments and completed CRM activities; what is planned stays with the deal.",
     )
 
     async def problems(self, place: RulePlace) -> Sequence[Problem]:
@@ -91,7 +95,7 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         .where(Item.id == source.id)
         .options(selectinload(Item.product_rows), selectinload(Item.further_contacts))
     )
-    word = COPY.get(context.home.locale[:2], COPY["en"])
+    word = translated("Copy", context.home.locale)
     copy = Deal(
         title=as_title(context.render(params.name) if params.name else f"{source.title} ({word})"),
         responsible=await context.in_charge(params.responsible),
@@ -106,15 +110,13 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         source=source.source,
         comments=source.comments,
         custom=dict(source.custom),
-        product_rows=[
-            ProductRow.of(
-                name=row.name, price=row.price, quantity=row.quantity, product_id=row.product_id
-            )
-            for row in source.product_rows
-        ],
+        product_rows=[row.again() for row in source.product_rows],
         source_item=source,
     )
     stage = await params.target(context.session, source.pipeline_id)
     await context.create(copy, stage)
+    if params.copy_timeline and await copy_timeline(context.session, source, copy):
+        said = f"All that is older was copied from {source.called}."
+        context.session.add(TimelineComment(text=said, item_id=copy.id))
     context.leave(id=copy.id, title=copy.title, url=context.url_of(copy))
     return f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."

@@ -1,6 +1,8 @@
 """Create task: give somebody something to do for the item."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from activities.registry import (
     ActionContext,
@@ -11,11 +13,16 @@ from activities.registry import (
     as_title,
     rule_action,
 )
+from models.errors import ActionFailed
 from models.fields import FieldKind
+from models.inputs import MOST_IN_A_LIST, Name
+from models.item_date import ItemDate, When
 from models.item_type import ItemType
-from models.task import Task, TaskPart, TaskPerson, TaskPriority
+from models.languages import translated
+from models.task import MOST_MINUTES, Task, TaskPart, TaskPerson, TaskPriority, ends_too_early
 from models.templates import Template
-from models.timing import Delay
+
+WHEN = "So long after the task is created, or before, at or after a date of the item."
 
 
 class CreateTask(ActionParams):
@@ -29,22 +36,40 @@ class CreateTask(ActionParams):
     creator: UserChoice | None = Field(
         default=None, title="Creator", description="Automation, if not chosen."
     )
-    participants: tuple[UserChoice, ...] = Field(default=(), title="Participants")
-    observers: tuple[UserChoice, ...] = Field(default=(), title="Observers")
-    deadline: Delay | None = Field(
-        default=None, title="Deadline", description="So long after the task is created."
+    participants: tuple[UserChoice, ...] = Field(
+        default=(), max_length=MOST_IN_A_LIST, title="Participants"
     )
-    start: Delay | None = Field(
-        default=None, title="Start", description="So long after the task is created."
+    observers: tuple[UserChoice, ...] = Field(
+        default=(), max_length=MOST_IN_A_LIST, title="Observers"
     )
-    end: Delay | None = Field(
-        default=None, title="End", description="So long after the task is created."
-    )
+    deadline: When | None = Field(default=None, title="Deadline", description=WHEN)
+    start: When | None = Field(default=None, title="Start", description=WHEN)
+    end: When | None = Field(default=None, title="End", description=WHEN)
     priority: TaskPriority = Field(default=TaskPriority.NORMAL, title="Priority")
-    tags: tuple[str, ...] = Field(default=(), title="Tags")
-    checklist: tuple[Template, ...] = Field(default=(), title="Checklist")
+    tags: tuple[Name, ...] = Field(default=(), max_length=MOST_IN_A_LIST, title="Tags")
+    checklist: tuple[Template, ...] = Field(
+        default=(), max_length=MOST_IN_A_LIST, title="Checklist"
+    )
     time_tracking: bool = Field(default=False, title="Time tracking")
+    estimated_minutes: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_MINUTES,
+        title="Estimated minutes",
+        description="Needs time tracking.",
+    )
     result_required: bool = Field(default=False, title="A result is required")
+    wait_until_completed: bool = Field(
+        default=False,
+        title="Wait until completed",
+        description="The rule after this one starts counting when the task is completed.",
+    )
+
+    @model_validator(mode="after")
+    def _estimates_what_is_tracked(self) -> Self:
+        if self.estimated_minutes is not None and not self.time_tracking:
+            raise ValueError("estimated minutes need time tracking")
+        return self
 
 
 @rule_action(
@@ -56,10 +81,16 @@ class CreateTask(ActionParams):
         Result("title", "Title", FieldKind.TEXT),
         Result("responsible", "Responsible person", FieldKind.TEXT),
         Result("deadline", "Deadline", FieldKind.DATETIME),
+        Result("completed_by", "Completed by", FieldKind.TEXT),
+        Result("completed_at", "Completed at", FieldKind.DATETIME),
+        Result("deleted", "Deleted", FieldKind.BOOLEAN),
     ],
 )
 async def create_task(params: CreateTask, context: ActionContext) -> str:
-    """Create a task tied to the item; it remembers the rule run, hence the stage, that made it."""
+    """Create a task tied to the item; it remembers the rule run, hence the stage, that made it.
+
+    Whoever is responsible for it is notified.
+    """
     task = Task(
         title=as_title(context.render(params.title)),
         description=params.description and context.render(params.description),
@@ -81,14 +112,44 @@ async def create_task(params: CreateTask, context: ActionContext) -> str:
         tags=list(params.tags),
         checklist=[{"text": context.render(line), "done": False} for line in params.checklist],
         time_tracking=params.time_tracking,
+        estimated_minutes=params.estimated_minutes,
         result_required=params.result_required,
     )
+    if ends_too_early(task):
+        raise ActionFailed("The task would end before it starts.")
     context.session.add(task)
     await context.session.flush()
+    if task.responsible is not None:
+        said = translated("New task: {title}", task.responsible.locale or context.home.locale)
+        link = f"{context.url}/v1/tasks/{task.id}"
+        context.notify(
+            task.responsible, said.format(title=task.title), sender=task.creator, link=link
+        )
     context.leave(
         id=task.id,
         title=task.title,
         responsible=task.responsible and task.responsible.name,
         deadline=task.deadline_at,
+        completed_by=None,
+        completed_at=None,
+        deleted=False,
     )
-    return f"Created task {task.id} «{task.title}»."
+    made = f"Created task {task.id} «{task.title}»{_left_out(params, task)}."
+    if not params.wait_until_completed:
+        return made
+    context.stay_open()
+    return f"{made} Waiting until it is completed."
+
+
+def _left_out(params: CreateTask, task: Task) -> str:
+    """Say which moments the task has not, as the date they hang on is empty."""
+    moments = (
+        ("deadline", params.deadline, task.deadline_at),
+        ("start", params.start, task.starts_at),
+        ("end", params.end, task.ends_at),
+    )
+    return "".join(
+        f"; no {called}, as {when.name} is empty"
+        for called, when, moment in moments
+        if isinstance(when, ItemDate) and moment is None
+    )

@@ -394,7 +394,7 @@ async def test_undo_brings_back_item_clients_and_list_and_no_rule_runs(
     assert [f"{line.subject_type}: {line.text}" for line in restored] == [
         f"contact: Restored contact {contact.id}.",
         f"company: Restored company {firm.id}.",
-        "deal: Restored to «Spam».",
+        "deal: Restored to «Spam». The rule «Spam goes» had deleted it.",
     ]
 
 

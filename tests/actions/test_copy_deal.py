@@ -1,25 +1,30 @@
 """Copy deal: all of it but what it came from, in any stage of any pipeline of deals."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import selectinload
 
+from models import clock
 from models.clock import now
 from models.company import Company
 from models.contact import Contact
+from models.crm_activity import CrmActivity, CrmActivityKind, CrmActivityStatus
+from models.crm_activity_edit import add_crm_activity
 from models.database import Database
 from models.history import HistoryEntry, HistoryKind
 from models.installation import installation
-from models.item import Deal, Item
+from models.item import Deal, Item, lock_item
 from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage, find_stage
 from models.product_row import ProductRow
+from models.reminders import Reminder
 from models.rule_run import RunState
 from models.stage_entry import CauseKind, StageEntry
-from models.user import User
+from models.timeline import TimelineComment, add_comment
+from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
 from tests.fixtures.runner import Runner
 
@@ -33,6 +38,8 @@ OF_ITS_OWN = {
     "created_at",
 }
 """Columns in which a copy in the same pipeline differs from its source."""
+
+LONG_AGO = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)
 
 WHOLE = (selectinload(Item.product_rows), selectinload(Item.further_contacts))
 
@@ -323,8 +330,102 @@ async def test_a_pipeline_that_is_gone_by_then_fails_the_run_with_that_reason(
 
     assert (run.state, run.outcome) == (
         RunState.FAILED,
-        f"There is no stage for a deal in pipeline {pipeline_id}.",
+        f"There is no stage for deals in pipeline {pipeline_id}.",
     )
+
+
+async def talked_about(database: Database, deal: Deal, tom: User) -> None:
+    """Let people have talked of a deal, called, and have another call still to make."""
+    async with database.transaction() as session:
+        item = await lock_item(session, deal.id)
+        tom = await session.get_one(User, tom.id)
+        with clock.at(LONG_AGO):
+            await add_comment(session, item, tom, "Send it by Monday.", from_client=True)
+            call = {"kind": CrmActivityKind.CALL, "item_id": deal.id}
+            await add_crm_activity(
+                session,
+                tom,
+                call
+                | {
+                    "subject": "Asked",
+                    "status": CrmActivityStatus.COMPLETED,
+                    "result": "She likes it",
+                },
+            )
+            await add_crm_activity(
+                session, tom, call | {"subject": "To ask", "starts_at": now() + timedelta(days=9)}
+            )
+
+
+async def test_the_timeline_is_copied_if_that_is_wanted_but_not_what_is_still_planned(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    tom = User(name="Tom", role=Role.ADMIN)
+    deal, entry = await won(database, sales, params={"copy_timeline": True}, responsible=tom)
+    await talked_about(database, deal, tom)
+
+    run = await runner.do(entry.id)
+
+    copy = await copy_of(database, deal)
+    theirs, ours = await all_of(database, TimelineComment, TimelineComment.item_id == copy.id)
+    assert (theirs.text, theirs.author_id, theirs.from_client, theirs.created_at) == (
+        "Send it by Monday.",
+        tom.id,
+        True,
+        LONG_AGO,
+    )
+    assert (ours.text, ours.author_id) == (
+        f"All that is older was copied from deal {deal.id}.",
+        None,
+    )
+    (call,) = await all_of(database, CrmActivity, CrmActivity.item_id == copy.id)
+    assert (call.subject, call.result, call.completed_at, call.completed_by_id) == (
+        "Asked",
+        "She likes it",
+        LONG_AGO,
+        tom.id,
+    )
+    assert (call.version, call.told_version, call.agenda_version) == (1, 1, 1)
+    assert {theirs.made_by_run_id, ours.made_by_run_id, call.made_by_run_id} == {run.id}
+
+
+async def test_the_deal_keeps_its_timeline_and_reminds_once(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    tom = User(name="Tom", role=Role.ADMIN)
+    deal, entry = await won(database, sales, params={"copy_timeline": True}, responsible=tom)
+    await talked_about(database, deal, tom)
+    before = await all_of(database, Reminder)
+
+    await runner.do(entry.id)
+
+    assert [each.id for each in await all_of(database, Reminder)] == [each.id for each in before]
+    (comment,) = await all_of(database, TimelineComment, TimelineComment.item_id == deal.id)
+    assert comment.made_by_run_id is None
+    assert len(await all_of(database, CrmActivity, CrmActivity.item_id == deal.id)) == 2
+
+
+async def test_without_being_wanted_no_timeline_is_copied(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    tom = User(name="Tom", role=Role.ADMIN)
+    deal, entry = await won(database, sales, responsible=tom)
+    await talked_about(database, deal, tom)
+
+    await runner.do(entry.id)
+
+    copy = await copy_of(database, deal)
+    assert await all_of(database, TimelineComment, TimelineComment.item_id == copy.id) == []
+
+
+async def test_a_deal_without_timeline_leaves_the_copy_without_a_word(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    _, entry = await won(database, sales, params={"copy_timeline": True})
+
+    await runner.do(entry.id)
+
+    assert await all_of(database, TimelineComment) == []
 
 
 async def test_a_stage_of_another_pipeline_is_refused(
@@ -355,7 +456,7 @@ async def test_a_pipeline_of_leads_is_refused(database: Database, sales: list[St
     problems = await refused(database, sales[-1], "copy_deal", {"pipeline": incoming.pipeline_id})
 
     assert problems == {
-        "/params/pipeline": f"There is no stage for a deal in pipeline {incoming.pipeline_id}."
+        "/params/pipeline": f"There is no stage for deals in pipeline {incoming.pipeline_id}."
     }
 
 

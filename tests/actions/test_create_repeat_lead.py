@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import selectinload
 
-from activities.registry import RulePlace
+from activities.registry import RulePlace, all_actions
 from activities.rule_check import check_rule
 from models.clock import now
 from models.company import Company
@@ -191,7 +191,7 @@ async def test_where_there_is_no_pipeline_for_leads_it_fails_with_that_reason(
 
     run = await runner.do(entry.id)
 
-    assert (run.state, run.outcome) == (RunState.FAILED, "There is no stage for a lead.")
+    assert (run.state, run.outcome) == (RunState.FAILED, "There is no stage for leads.")
 
 
 async def test_the_lead_enters_its_stage_as_every_other_so_that_its_rules_start(
@@ -286,6 +286,5 @@ async def test_an_action_that_does_not_exist_is_refused_with_those_that_do(
     problems = await refused(database, incoming, "make_coffee")
 
     assert problems == {
-        "/action": "There is no action make_coffee. There are add_history_entry, "
-        "add_to_exclusions, copy_deal, create_repeat_lead, create_task, notify_supervisor."
+        "/action": f"There is no action make_coffee. There are {', '.join(all_actions())}."
     }

@@ -1,22 +1,43 @@
 """Create task: something to do for somebody, tied to the item and to the rule run."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import selectinload
 
+from models import clock
 from models.contact import Contact
 from models.database import Database
 from models.department import Department
+from models.entering import enter_stage
 from models.installation import installation
-from models.item import Item
+from models.item import Item, lock_item
 from models.item_type import ItemType
-from models.rule_run import RunState
-from models.stage_entry import StageEntry
-from models.task import Task, TaskPriority, TaskStatus
-from models.user import User
-from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from models.notification import Notification
+from models.pipeline import find_stage
+from models.rule_run import RuleRun, RunState
+from models.stage_entry import Cause, StageEntry
+from models.task import (
+    Task,
+    TaskPriority,
+    TaskStatus,
+    change_task,
+    delete_task,
+    lock_task,
+    set_status,
+)
+from models.user import Role, User
+from tests.factories import (
+    IN_AN_HOUR,
+    a_deal,
+    a_lead,
+    a_pipeline,
+    a_rule,
+    all_of,
+    refused,
+    rules_of,
+)
 from tests.fixtures.runner import Runner
 
 NOON = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
@@ -54,6 +75,7 @@ async def test_the_task_is_tied_to_the_item_and_to_the_run_that_made_it(
     task = await the_task(database)
     assert (task.item_id, task.made_by_run_id) == (entry.item_id, run.id)
     assert (run.state, run.outcome) == (RunState.DONE, f"Created task {task.id} «Call».")
+    assert run.began_at is None
 
 
 async def test_what_is_not_said_has_its_default(database: Database, runner: Runner) -> None:
@@ -263,6 +285,237 @@ async def test_days_are_counted_on_the_calendar_of_the_company(
     assert (await the_task(database)).deadline_at == NOON + timedelta(hours=25)
 
 
+BEFORE_CLOSING = {"field": "deal.close_date", "direction": "before", "amount": 2, "unit": "days"}
+
+
+async def test_a_deadline_before_a_date_of_the_item_is_counted_from_that_day_in_the_company_s_zone(
+    database: Database, runner: Runner
+) -> None:
+    async with database.transaction() as session:
+        (await installation(session)).time_zone = "Europe/Berlin"
+    params = {
+        "deadline": BEFORE_CLOSING,
+        "start": {"field": "item.begin_date", "direction": "at"},
+        "end": {"field": "item.begin_date", "direction": "after", "amount": 8, "unit": "hours"},
+    }
+    entry = await entered(
+        database, params, begin_date=date(2027, 11, 1), close_date=date(2027, 12, 24)
+    )
+
+    await runner.do(entry.id, at=NOON)
+
+    task = await the_task(database)
+    assert task.deadline_at == datetime(2027, 12, 21, 23, 0, tzinfo=UTC)
+    assert task.starts_at == datetime(2027, 10, 31, 23, 0, tzinfo=UTC)
+    assert task.ends_at == datetime(2027, 11, 1, 7, 0, tzinfo=UTC)
+
+
+async def test_a_custom_date_counts_as_well(database: Database, runner: Runner) -> None:
+    renewal = {"field": "deal.custom.renewal", "direction": "at"}
+    entry = await entered(
+        database, {"deadline": renewal}, custom={"renewal": "2027-12-01T10:00:00Z"}
+    )
+
+    await runner.do(entry.id)
+
+    assert (await the_task(database)).deadline_at == datetime(2027, 12, 1, 10, 0, tzinfo=UTC)
+
+
+async def test_an_empty_date_makes_a_task_without_deadline_and_says_so(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, {"deadline": BEFORE_CLOSING})
+
+    run = await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert task.deadline_at is None
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        f"Created task {task.id} «Call»; no deadline, as close_date is empty.",
+    )
+
+
+async def test_an_end_before_the_start_fails_with_that_reason(
+    database: Database, runner: Runner
+) -> None:
+    params = {"start": {"amount": 2, "unit": "days"}, "end": {"amount": 1, "unit": "days"}}
+    entry = await entered(database, params)
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        "The task would end before it starts.",
+    )
+    assert await all_of(database, Task) == []
+
+
+async def test_whoever_is_responsible_is_notified_in_their_language_with_a_link(
+    database: Database, runner: Runner
+) -> None:
+    tom, eve = await some_user(database, "Tom"), await some_user(database, "Eve")
+    entry = await entered(database, {"creator": {"by": "user", "id": eve.id}}, responsible=tom)
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    (notice,) = await all_of(database, Notification)
+    assert (notice.recipient_id, notice.sender_id, notice.text) == (
+        tom.id,
+        eve.id,
+        "New task: Call",
+    )
+    assert notice.link == f"http://crm.example/v1/tasks/{task.id}"
+
+
+async def test_a_task_of_nobody_is_told_to_nobody(database: Database, runner: Runner) -> None:
+    entry = await entered(database, {})
+
+    await runner.do(entry.id)
+
+    assert await all_of(database, Notification) == []
+
+
+WAITING = {"wait_until_completed": True}
+AFTER_AN_HOUR = {"timing": IN_AN_HOUR, "after_previous": True}
+
+
+async def waited_for(database: Database, runner: Runner, **task: Any) -> tuple[StageEntry, Task]:
+    """Let a rule wait for the task that it has made, and another an hour for that rule."""
+    async with database.transaction() as session:
+        stage, _ = a_pipeline(session, "New", "Won")
+        params = {"title": "Call"} | WAITING | task
+        waiting = {"action": "create_task", "params": params}
+        rules_of(session, stage, waiting, AFTER_AN_HOUR | {"title": "Then"})
+        _, entry = await a_deal(session, stage)
+    await runner.do(entry.id, at=NOON)
+    return entry, await the_task(database)
+
+
+async def both_runs(database: Database, entry: StageEntry) -> list[RuleRun]:
+    return await all_of(database, RuleRun, RuleRun.stage_entry_id == entry.id)
+
+
+async def test_until_the_task_is_completed_the_run_is_in_progress_and_the_next_does_not_count(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner)
+
+    run, then = await both_runs(database, entry)
+
+    assert (run.state, run.began_at, run.due_at) == (RunState.IN_PROGRESS, NOON, None)
+    assert run.outcome == f"Created task {task.id} «Call». Waiting until it is completed."
+    assert run.result == {
+        "id": task.id,
+        "title": "Call",
+        "responsible": None,
+        "deadline": None,
+        "completed_by": None,
+        "completed_at": None,
+        "deleted": False,
+    }
+    assert (then.state, then.due_at) == (RunState.WAITING, None)
+    assert (await runner.agenda(entry.id)).items == ()
+
+
+async def test_whoever_completes_the_task_lets_the_next_rule_start_counting(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner)
+    tom = await some_user(database, "Tom", role=Role.ADMIN)
+    done_at = NOON + timedelta(days=2)
+
+    with clock.at(done_at):
+        async with database.transaction() as session:
+            locked = await lock_task(session, task.id)
+            await change_task(session, locked, {"status": TaskStatus.COMPLETED}, tom)
+
+    run, then = await both_runs(database, entry)
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        f"Task {task.id} «Call» was completed by Tom.",
+    )
+    assert run.result is not None
+    assert run.result["completed_by"] == "Tom"
+    assert run.result["completed_at"] == "2027-11-01T12:00:00Z"
+    assert run.result["deleted"] is False
+    assert then.due_at == done_at + timedelta(hours=1)
+    assert [item.run_id for item in (await runner.agenda(entry.id)).items] == [then.id]
+
+
+async def test_a_rule_may_complete_the_task_that_another_waits_for(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner, result_required=True)
+
+    async with database.transaction() as session:
+        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED)
+
+    run, _ = await both_runs(database, entry)
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        f"Task {task.id} «Call» was completed by a rule.",
+    )
+    assert run.result is not None
+    assert run.result["completed_by"] is None
+
+
+async def test_a_task_that_is_deleted_is_waited_for_no_longer(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner)
+    tom = await some_user(database, "Tom")
+
+    async with database.transaction() as session:
+        await delete_task(session, await lock_task(session, task.id), tom)
+
+    run, _ = await both_runs(database, entry)
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        f"Task {task.id} «Call» was deleted by Tom.",
+    )
+    assert run.result is not None
+    assert run.result["deleted"] is True
+
+
+async def test_a_task_that_is_tied_to_another_deal_is_still_waited_for(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner)
+    tom = await some_user(database, "Tom", role=Role.ADMIN)
+    async with database.transaction() as session:
+        (stage,) = a_pipeline(session, "Elsewhere")
+        deal, _ = await a_deal(session, stage)
+
+    async with database.transaction() as session:
+        await change_task(session, await lock_task(session, task.id), {"item_id": deal.id}, tom)
+    async with database.transaction() as session:
+        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED, tom)
+
+    run, _ = await both_runs(database, entry)
+    assert run.state is RunState.DONE
+
+
+async def test_leaving_the_stage_drops_the_run_and_leaves_the_task(
+    database: Database, runner: Runner
+) -> None:
+    entry, task = await waited_for(database, runner)
+
+    async with database.transaction() as session:
+        item = await lock_item(session, entry.item_id)
+        won = await find_stage(session, entry.stage_id + 1)
+        ada = User(name="Ada")
+        session.add(ada)
+        await session.flush()
+        await enter_stage(session, item, won, Cause.person(ada))
+        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED, ada)
+
+    runs = await both_runs(database, entry)
+    assert [run.state for run in runs] == [RunState.DROPPED, RunState.DROPPED]
+    assert (await the_task(database)).status is TaskStatus.COMPLETED
+
+
 async def test_priority_tags_time_tracking_and_required_result_are_as_chosen(
     database: Database, runner: Runner
 ) -> None:
@@ -272,6 +525,7 @@ async def test_priority_tags_time_tracking_and_required_result_are_as_chosen(
             "priority": "high",
             "tags": ["roof", "urgent"],
             "time_tracking": True,
+            "estimated_minutes": 120,
             "result_required": True,
         },
     )
@@ -282,6 +536,7 @@ async def test_priority_tags_time_tracking_and_required_result_are_as_chosen(
     assert task.priority is TaskPriority.HIGH
     assert task.tags == ["roof", "urgent"]
     assert (task.time_tracking, task.result_required) == (True, True)
+    assert (task.estimated_minutes, task.spent_minutes) == (120, 0)
 
 
 async def test_leads_get_tasks_too(database: Database, runner: Runner) -> None:
@@ -330,6 +585,36 @@ async def test_the_item_itself_does_not_change(database: Database, runner: Runne
             {"title": "Call", "deadline": {"amount": -1, "unit": "days"}},
             "/params/deadline/amount",
             "Input should be greater than or equal to 0",
+        ),
+        (
+            {"title": "Call", "deadline": {"field": "deal.close_date", "direction": "before"}},
+            "/params/deadline",
+            "at the date takes no amount; before and after need at least 1",
+        ),
+        (
+            {"title": "Call", "deadline": {"field": "deal.closing", "direction": "at"}},
+            "/params/deadline/field",
+            "unknown field deal.closing, did you mean deal.close_date?",
+        ),
+        (
+            {"title": "Call", "start": {"field": "deal.title", "direction": "at"}},
+            "/params/start/field",
+            "deal.title is no date of the item, as deal.begin_date is",
+        ),
+        (
+            {"title": "Call", "estimated_minutes": 30},
+            "/params",
+            "estimated minutes need time tracking",
+        ),
+        (
+            {"title": "Call", "tags": ["late", "x" * 201]},
+            "/params/tags/1",
+            "String should have at most 200 characters",
+        ),
+        (
+            {"title": "Call", "checklist": ["Ring"] * 51},
+            "/params/checklist",
+            "Tuple should have at most 50 items after validation, not 51",
         ),
         (
             {"title": "Call", "priority": "highest"},

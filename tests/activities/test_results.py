@@ -102,6 +102,19 @@ async def test_the_last_rule_above_with_the_same_action_counts(
     assert told.result == {"text": "Second"}
 
 
+async def test_what_a_run_in_progress_has_made_is_there_for_the_rules_below(
+    database: Database, runner: Runner
+) -> None:
+    waiting = TASK | {"params": {"title": "Call", "wait_until_completed": True}}
+    text = {"params": {"text": "{{ results.create_task.title }}"}}
+    entry = await entered(database, waiting, text)
+    await runner.do(entry.id)
+
+    told = await runner.do(entry.id)
+
+    assert told.result == {"text": "Call"}
+
+
 async def test_rules_below_leave_nothing_for_those_above(
     database: Database, runner: Runner
 ) -> None:

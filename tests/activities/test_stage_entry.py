@@ -15,11 +15,12 @@ from models.agenda import Fault, Stop
 from models.base import Base
 from models.clock import now
 from models.database import Database
+from models.entering import MOST_LINKS
 from models.errors import ActionFailed
 from models.history import HistoryEntry, HistoryKind
 from models.notification import Notification
 from models.rule_run import FAULT_PAUSES, Hold, RunState, release_all
-from models.stage_entry import MOST_LINKS, StageEntry, lock_run
+from models.stage_entry import StageEntry, lock_run
 from models.task import Task
 from models.user import Role, User
 from tests.factories import IN_AN_HOUR, a_deal, a_pipeline, rules_of
@@ -274,6 +275,54 @@ async def test_paused_automation_holds_what_it_is_offered_until_it_runs_again(
     async with database.transaction() as session:
         await release_all(session, Hold.PAUSED)
     assert [item.key for item in (await paused_runner.agenda(entry.id)).items] == [step.item.key]
+
+
+WAIT = {"action": "wait", "params": {"until": {"amount": 3, "unit": "days"}}}
+
+
+async def test_a_run_that_stays_open_comes_back_at_its_time_and_ends_by_it(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, WAIT, {"after_previous": True})
+    first = await runner.step(entry.id)
+
+    waiting = await runner.offer(first)
+    again = await runner.offer(first)
+    over = await runner.offer(await runner.step(entry.id))
+
+    assert again == waiting
+    assert [item.run_id for item in waiting.items] == [first.item.run_id]
+    assert waiting.items[0].due_at > first.item.due_at
+    assert over.totals == {"done": 1}
+    assert [item.activity for item in over.items] == ["add_history_entry"]
+    run = await runner.run(first.item.run_id)
+    assert run.result is not None
+    assert (run.outcome, run.result["ended_by"]) == ("The time is up.", "time")
+
+
+async def test_a_run_that_has_begun_comes_to_its_end_though_its_rule_is_off_and_all_is_paused(
+    database: Database, runner: Runner, paused_runner: Runner
+) -> None:
+    entry = await entered(database, WAIT)
+    run = await runner.do(entry.id)
+    async with database.transaction() as session:
+        (await lock_run(session, run.id)).rule.enabled = False
+
+    ended = await paused_runner.do(entry.id)
+
+    assert ended.state is RunState.DONE
+
+
+async def test_cancelling_in_temporal_drops_a_run_in_progress_too(
+    database: Database, runner: Runner
+) -> None:
+    entry = await entered(database, WAIT)
+    run = await runner.do(entry.id)
+    step = await runner.step(entry.id)
+
+    await runner.stop(Stop(database_id=step.database_id, entry_id=entry.id))
+
+    assert (await runner.run(run.id)).state is RunState.DROPPED
 
 
 async def test_what_a_run_makes_remembers_the_run(database: Database, runner: Runner) -> None:

@@ -10,10 +10,15 @@ from sqlalchemy import select
 
 from api.app import RESOURCES
 from models.api_token import ApiToken, make_token
+from models.crm_activity import CrmActivity, CrmActivityKind
 from models.database import Database
 from models.department import Department
+from models.entering import create_item
+from models.feed_post import FeedPost
+from models.item import Invoice, Quote
 from models.item_type import ItemType
 from models.notification import Notification
+from models.stage_entry import Cause
 from models.task import Task
 from models.user import Role, User
 from tests.factories import a_deal, a_lead, a_pipeline, rules_of
@@ -57,6 +62,18 @@ DECIDED = {
     "GET /deals/{deal_id}": IN_REACH,
     "PATCH /deals/{deal_id}": IN_REACH,
     "DELETE /deals/{deal_id}": IN_REACH,
+    "GET /quotes": FOR_ALL,
+    "POST /quotes": FOR_ALL,
+    "GET /quotes/{quote_id}": IN_REACH,
+    "PATCH /quotes/{quote_id}": IN_REACH,
+    "DELETE /quotes/{quote_id}": IN_REACH,
+    "GET /invoices": FOR_ALL,
+    "POST /invoices": FOR_ALL,
+    "GET /invoices/{invoice_id}": IN_REACH,
+    "PATCH /invoices/{invoice_id}": IN_REACH,
+    "POST /invoices/{invoice_id}/pay": IN_REACH,
+    "POST /invoices/{invoice_id}/unpay": IN_REACH,
+    "DELETE /invoices/{invoice_id}": IN_REACH,
     "GET /items/{item_id}": IN_REACH,
     "POST /items/{item_id}/move": IN_REACH,
     "GET /items/{item_id}/agenda": IN_REACH,
@@ -64,6 +81,7 @@ DECIDED = {
     "GET /items/{item_id}/history": IN_REACH,
     "GET /items/{item_id}/timeline": IN_REACH,
     "POST /items/{item_id}/comments": IN_REACH,
+    "POST /items/{item_id}/end-wait": IN_REACH,
     "POST /items/{item_id}/restore": IN_REACH,
     "POST /items/{item_id}/preview/text": IN_REACH,
     "POST /items/{item_id}/preview/conditions": IN_REACH,
@@ -83,6 +101,7 @@ DECIDED = {
     "GET /rules/{rule_id}": FOR_ALL,
     "PATCH /rules/{rule_id}": FOR_MANAGERS,
     "DELETE /rules/{rule_id}": FOR_MANAGERS,
+    "POST /rules/{rule_id}/release": FOR_MANAGERS,
     "GET /actions": FOR_ALL,
     "GET /fields": FOR_ALL,
     "GET /stage-entries/{entry_id}": IN_REACH,
@@ -106,6 +125,23 @@ DECIDED = {
     "GET /tasks/{task_id}": IN_REACH,
     "PATCH /tasks/{task_id}": IN_REACH,
     "DELETE /tasks/{task_id}": IN_REACH,
+    "POST /tasks/{task_id}/time": IN_REACH,
+    "GET /feed-posts": FOR_ALL,
+    "POST /feed-posts": FOR_ALL,
+    "GET /feed-posts/{feed_post_id}": OWN_OR_ADMIN,
+    "DELETE /feed-posts/{feed_post_id}": OWN_OR_ADMIN,
+    "GET /feed-posts/{feed_post_id}/comments": OWN_OR_ADMIN,
+    "POST /feed-posts/{feed_post_id}/comments": OWN_OR_ADMIN,
+    "GET /crm-activities": FOR_ALL,
+    "POST /crm-activities": FOR_ALL,
+    "GET /crm-activities/{crm_activity_id}": IN_REACH,
+    "PATCH /crm-activities/{crm_activity_id}": IN_REACH,
+    "DELETE /crm-activities/{crm_activity_id}": IN_REACH,
+    "POST /crm-activities/{crm_activity_id}/complete": IN_REACH,
+    "POST /crm-activities/{crm_activity_id}/reopen": IN_REACH,
+    "POST /crm-activities/{crm_activity_id}/postpone": IN_REACH,
+    "POST /calendar-link": FOR_ALL,
+    "DELETE /calendar-link": FOR_ALL,
     "GET /exclusions": FOR_ALL,
     "POST /exclusions": FOR_ALL,
     "POST /exclusions/undo": FOR_MANAGERS,
@@ -190,13 +226,27 @@ class Office:
             person = await session.get_one(User, whose.id)
             [new] = a_pipeline(session, "New")
             [fresh] = a_pipeline(session, "Fresh", item_type=ItemType.LEAD)
+            [draft] = a_pipeline(session, "Draft", item_type=ItemType.QUOTE)
+            [sent] = a_pipeline(session, "Sent", item_type=ItemType.INVOICE)
             rules_of(session, new, {})
             deal, entry = await a_deal(session, new, responsible=person)
             lead, _ = await a_lead(session, fresh, responsible=person, contact_points=[])
+            quote = Quote(title="Roof", responsible=person)
+            invoice = Invoice(title="Roof", responsible=person)
+            await create_item(session, quote, draft, Cause.person(person))
+            await create_item(session, invoice, sent, Cause.person(person))
             task = Task(title="Call", item=deal, people=[], tags=[], checklist=[])
+            call = CrmActivity(
+                kind=CrmActivityKind.CALL,
+                subject="Call",
+                item=deal,
+                starts_at=deal.created_at,
+                reminders=[],
+            )
             note = Notification(recipient_id=person.id, text="Look")
+            post = FeedPost(text="Look", author=person, recipients=[])
             make_token(session, person, "theirs")
-            session.add_all([task, note])
+            session.add_all([task, call, note, post])
             await session.flush()
             token_id = await session.scalar(
                 select(ApiToken.id).where(ApiToken.name == "theirs", ApiToken.user == person)
@@ -205,9 +255,13 @@ class Office:
             "item_id": deal.id,
             "deal_id": deal.id,
             "lead_id": lead.id,
+            "quote_id": quote.id,
+            "invoice_id": invoice.id,
             "entry_id": entry.id,
             "run_id": entry.runs[0].id,
             "task_id": task.id,
+            "crm_activity_id": call.id,
+            "feed_post_id": post.id,
             "notification_id": note.id,
             "token_id": token_id or NOT_THERE,
         }

@@ -16,6 +16,8 @@ NO_RESOURCE = {
     "docs_page",
     "errors",
     "health",
+    "item_resource",
+    "languages",
     "limits",
     "openapi",
     "paging",

@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from models.user import User
 from tests.fixtures.api import SmallCompany
 
 COMPANIES = "/v1/companies"
@@ -163,3 +164,15 @@ async def test_a_company_that_is_not_there_is_said(api: httpx2.AsyncClient, meth
 
     assert answer.status_code == 404
     assert answer.json()["detail"] == "There is no company 4711."
+
+
+async def test_a_change_is_told_in_history_with_what_was_there_and_who_did_it(
+    api: httpx2.AsyncClient, admin: User
+) -> None:
+    made = SmallCompany.made(await api.post("/v1/companies", json={"name": "Mills"}))
+
+    await api.patch(f"/v1/companies/{made['id']}", json={"name": "Mills", "industry": "Grain"})
+
+    (line,) = (await api.get("/v1/history?kind=changed")).json()["items"]
+    assert (line["text"], line["author_id"]) == ("Industry: (empty) → Grain", admin.id)
+    assert (line["subject_type"], line["subject_id"]) == ("company", made["id"])

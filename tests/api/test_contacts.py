@@ -7,6 +7,7 @@ import pytest
 
 from models.contact import Contact
 from models.contact_point import ContactPoint, ContactPointKind
+from models.user import User
 from tests.fixtures.api import SmallCompany
 
 CONTACTS = "/v1/contacts"
@@ -187,3 +188,24 @@ async def test_a_company_in_the_recycle_bin_gets_no_contacts(api: httpx2.AsyncCl
     assert answer.json()["errors"] == [
         {"field": "/company_id", "reason": f"There is no company {roofs['id']}."}
     ]
+
+
+async def test_a_change_is_told_in_history_with_what_was_there_and_who_did_it(
+    api: httpx2.AsyncClient, admin: User
+) -> None:
+    anna = await contact(api, phones=["030 1234567"])
+
+    await api.patch(
+        f"{CONTACTS}/{anna['id']}",
+        json={"last_name": "Nowak", "first_name": "Anna", "phones": ["030 22222"]},
+    )
+
+    lines = (await api.get("/v1/history?kind=changed&sort=id")).json()["items"]
+    assert [line["text"] for line in lines] == [
+        "Last name: (empty) → Nowak",
+        "Phones: 030 1234567 → 030 22222",
+    ]
+    assert {(line["subject_type"], line["subject_id"]) for line in lines} == {
+        ("contact", anna["id"])
+    }
+    assert {(line["author_id"], line["item_id"]) for line in lines} == {(admin.id, None)}

@@ -19,7 +19,10 @@ from models.item_type import ItemType
 from models.user import Reach, Role, User
 from tests.fixtures.api import SignIn, SmallCompany
 
-NOT_SHARED = {("DELETE", "/v1/tokens/{token_id}"): "a token never changes, it only ends"}
+NOT_SHARED = {
+    ("DELETE", "/v1/tokens/{token_id}"): "a token never changes, it only ends",
+    ("DELETE", "/v1/calendar-link"): "it is nobody else's",
+}
 """What is changed or deleted without `If-Match`, and why."""
 
 Body = dict[str, Any]
@@ -38,6 +41,10 @@ class Thing:
 THINGS = [
     Thing("/v1/leads/{lead_id}", "/v1/leads", {"title": "New"}, lambda _: {"title": "Old"}),
     Thing("/v1/deals/{deal_id}", "/v1/deals", {"title": "New"}, lambda _: {"title": "Old"}),
+    Thing("/v1/quotes/{quote_id}", "/v1/quotes", {"title": "New"}, lambda _: {"title": "Old"}),
+    Thing(
+        "/v1/invoices/{invoice_id}", "/v1/invoices", {"title": "New"}, lambda _: {"title": "Old"}
+    ),
     Thing("/v1/contacts/{contact_id}", "/v1/contacts", {"phones": ["030 22222"]}),
     Thing(
         "/v1/companies/{company_id}",
@@ -50,6 +57,12 @@ THINGS = [
         "/v1/tasks",
         {"checklist": [{"text": "Price", "done": True}]},
         lambda _: {"title": "Call"},
+    ),
+    Thing(
+        "/v1/crm-activities/{crm_activity_id}",
+        "/v1/crm-activities",
+        {"reminders": [60]},
+        lambda place: {"kind": "call", "subject": "Call", "item_id": place["item_id"]},
     ),
     Thing(
         "/v1/pipelines/{pipeline_id}",
@@ -102,9 +115,15 @@ each_thing = pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.of
 async def made(company: SmallCompany, api: httpx2.AsyncClient, thing: Thing) -> str:
     """Make one; return its path."""
     [stage] = await company.pipeline("New")
-    await company.pipeline("New", item_type=ItemType.LEAD)
+    for item_type in (ItemType.LEAD, ItemType.QUOTE, ItemType.INVOICE):
+        await company.pipeline("New", item_type=item_type)
     standing = (await api.get(f"/v1/stages/{stage}")).json()
-    place = {"stage_id": stage, "pipeline_id": standing["pipeline_id"]}
+    deal = await company.deal()
+    place = {
+        "stage_id": stage,
+        "pipeline_id": standing["pipeline_id"],
+        "item_id": deal["id"],
+    }
     new = company.made(await api.post(thing.of.format(**place), json=thing.body(place)))
     return f"{thing.path.rpartition('/')[0]}/{new['id']}"
 
@@ -291,7 +310,8 @@ async def test_no_list_takes_a_parameter_that_it_does_not_know(
 ) -> None:
     [stage] = await company.pipeline("New")
     deal = await company.deal()
-    ids = {"item_id": deal["id"], "stage_id": stage}
+    post = company.made(await api.post("/v1/feed-posts", json={"text": "Look", "to_all": True}))
+    ids = {"item_id": deal["id"], "stage_id": stage, "feed_post_id": post["id"]}
 
     answers = {
         path: (await api.get(path.format(**ids), params={"limitt": "hush-hush"})).json()
@@ -475,6 +495,8 @@ async def test_an_order_that_is_none_is_refused_with_the_nearest(api: httpx2.Asy
         ("/v1/tasks?deadline_from=2027-01-01T00:00:00Z", 1),
         ("/v1/tasks?deadline_to=2027-01-01T00:00:00Z", 0),
         ("/v1/tasks?q=call&priority=high", 1),
+        ("/v1/crm-activities?kind=call&status=planned", 1),
+        ("/v1/crm-activities?starts_to=2027-01-01T00:00:00Z", 0),
         ("/v1/exclusions?q=spam", 1),
         ("/v1/exclusions?value=spam.example", 1),
         ("/v1/exclusions?kind=phone", 0),
@@ -527,6 +549,15 @@ async def a_company_with_something_of_all(api: httpx2.AsyncClient, company: Smal
         (
             "/v1/tasks",
             {"title": "Call", "deadline_at": "2027-01-01T08:00:00Z", "priority": "high"},
+        ),
+        (
+            "/v1/crm-activities",
+            {
+                "kind": "call",
+                "subject": "Call",
+                "item_id": roof["id"],
+                "starts_at": "2027-02-01T00:00:00Z",
+            },
         ),
         ("/v1/exclusions", {"kind": "domain", "value": "spam.example"}),
     ):
@@ -602,7 +633,9 @@ async def test_every_list_has_a_sheet(
 ) -> None:
     roof = await a_company_with_something_of_all(api, company)
     stage = (await api.get(f"/v1/items/{roof}")).json()["stage_id"]
-    paths = [path.format(item_id=roof, stage_id=stage) for path in lists(one_app)]
+    post = company.made(await api.post("/v1/feed-posts", json={"text": "Look", "to_all": True}))
+    ids = {"item_id": roof, "stage_id": stage, "feed_post_id": post["id"]}
+    paths = [path.format(**ids) for path in lists(one_app)]
 
     sheets = {path: len(await sheet(api, path)) for path in paths}
 

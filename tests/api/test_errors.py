@@ -41,6 +41,19 @@ async def test_a_wrong_field_is_named_with_the_reason(
     ]
 
 
+async def test_a_body_that_is_missing_is_asked_for(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+
+    answer = await api.post(f"/v1/items/{deal['id']}/comments")
+
+    needed = "This request needs a body: send JSON, {} at least."
+    assert (answer.status_code, answer.json()["detail"]) == (422, needed)
+    assert answer.json()["errors"] == [{"field": "", "reason": needed}]
+
+
 async def test_what_was_sent_is_not_repeated(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/v1/deals", json={"title": ["hush-hush"], "secret": "hush-hush"})
 

@@ -55,7 +55,7 @@ async def test_what_workers_suffer_from_is_told(
     assert answer.json()["status"] == "degraded"
     assert answer.json()["problems"] == [
         "Worker one cannot reach Temporal: connection refused",
-        "Runs that are more than a minute late: 3.",
+        "Runs and reminders that are more than a minute late: 3.",
     ]
 
 
@@ -70,7 +70,9 @@ async def test_an_entry_that_temporal_would_not_hear_of_is_told(
 
     answer = await stranger.get("/health")
 
-    assert answer.json()["problems"] == ["Temporal could not be told of a stage entry: UNAVAILABLE"]
+    assert answer.json()["problems"] == [
+        "Temporal could not be told of what is to be done: UNAVAILABLE"
+    ]
 
 
 async def test_a_database_that_does_not_answer_is_a_503(tmp_path: Path) -> None:

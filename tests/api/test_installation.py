@@ -21,6 +21,9 @@ async def test_a_new_installation_has_usual_settings(api: httpx2.AsyncClient) ->
         "locale": "en",
         "currency": "EUR",
         "phone_region": "DE",
+        "working_hours": None,
+        "holiday_country": None,
+        "days_off": [],
         "version": 1,
     }
 
@@ -33,6 +36,20 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
     told = before | {"time_zone": "Europe/Warsaw", "currency": "PLN", "version": 2}
     assert changed.json() == told
     assert (await api.get(HOME)).json() == changed.json()
+
+
+async def test_the_company_says_when_it_works(api: httpx2.AsyncClient) -> None:
+    hours = {"sat": [["10:00", "14:00"]]}
+    off = ["2027-12-24", "2027-12-23", "2027-12-24"]
+
+    changed = await api.patch(
+        HOME, json={"working_hours": hours, "holiday_country": "PL", "days_off": off}
+    )
+
+    told = changed.json()
+    assert told["working_hours"]["sat"] == [["10:00", "14:00"]]
+    assert (told["holiday_country"], told["days_off"]) == ("PL", ["2027-12-23", "2027-12-24"])
+    assert (await api.get(HOME)).json() == told
 
 
 async def test_a_locale_is_kept_in_one_form(api: httpx2.AsyncClient) -> None:
@@ -67,6 +84,9 @@ async def test_phones_without_a_prefix_are_of_the_companys_country(
         ({"currency": "XYZ"}, "/currency"),
         ({"phone_region": "XX"}, "/phone_region"),
         ({"phone_region": "de"}, "/phone_region"),
+        ({"working_hours": {}}, "/working_hours"),
+        ({"holiday_country": "Poland"}, "/holiday_country"),
+        ({"days_off": ["Christmas"]}, "/days_off/0"),
         ({"database_id": "c0ffee00-0000-4000-8000-000000000000"}, "/database_id"),
     ],
     ids=str,

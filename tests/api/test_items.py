@@ -9,11 +9,13 @@ from models.database import Database
 from models.user import User
 from tests.fixtures.api import SmallCompany
 from tests.fixtures.database import counted
+from tests.fixtures.runner import Runner
 
 IN_A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
+IN_A_DAY_FROM_NOW = {"amount": 1, "unit": "days"}
 IN_A_WEEK = {"kind": "after_delay", "amount": 1, "unit": "weeks"}
 
-MOST_STATEMENTS_OF_A_MOVE = 12
+MOST_STATEMENTS_OF_A_MOVE = 13
 
 
 async def items(api: httpx2.AsyncClient, path: str, **params: Any) -> list[Any]:
@@ -193,6 +195,75 @@ async def test_the_timeline_comes_in_pages(company: SmallCompany, api: httpx2.As
     assert [each["text"] for each in first["items"]] == ["two", "one"]
     assert [each["title"] for each in second["items"]] == ["New"]
     assert second["next"] is None
+
+
+async def test_what_the_client_said_is_told_apart_on_the_timeline(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+    path = f"/v1/items/{deal['id']}"
+
+    ours = company.made(await api.post(f"{path}/comments", json={"text": "Dear?"}))
+    theirs = company.made(
+        await api.post(f"{path}/comments", json={"text": "Dear!", "from_client": True})
+    )
+
+    assert (ours["from_client"], theirs["from_client"]) == (False, True)
+    told = [(each["kind"], each["text"]) for each in await items(api, f"{path}/timeline")]
+    assert told[:2] == [("client comment", "Dear!"), ("comment", "Dear?")]
+
+
+WAIT = {"action": "wait", "params": {"until": IN_A_DAY_FROM_NOW, "comment": "Be patient."}}
+
+
+async def test_a_wait_stands_on_agenda_and_timeline_until_somebody_ends_it(
+    company: SmallCompany, api: httpx2.AsyncClient, runner: Runner, admin: User
+) -> None:
+    [new] = await company.pipeline("New")
+    await company.rule(new, title="Wait", **WAIT)
+    await company.rule(new, title="Then", after_previous=True)
+    deal = await company.deal()
+    path = f"/v1/items/{deal['id']}"
+    [run, _] = await items(api, f"{path}/agenda")
+    await runner.do(run["stage_entry_id"])
+
+    agenda = await items(api, f"{path}/agenda")
+    begun = (await items(api, f"{path}/timeline"))[0]
+    ended = company.made(await api.post(f"{path}/end-wait"))
+    told = [(each["kind"], each["text"]) for each in await items(api, f"{path}/timeline")]
+
+    assert [(run["title"], run["state"]) for run in agenda] == [
+        ("Wait", "in progress"),
+        ("Then", "waiting"),
+    ]
+    assert agenda[0]["began_at"] is not None
+    assert agenda[0]["due_at"] == agenda[0]["result"]["until"]
+    assert agenda[0]["waits_for"].startswith("Waiting for the client until ")
+    assert agenda[0]["waits_for"].endswith(". Be patient.")
+    assert agenda[1]["waits_for"] == f"the end of «Wait» (run {run['id']})"
+    assert (begun["kind"], begun["state"], begun["text"]) == (
+        "rule run",
+        "in progress",
+        agenda[0]["waits_for"],
+    )
+    assert (ended["id"], ended["state"]) == (run["id"], "done")
+    assert ended["result"]["ended_by"] == "person"
+    assert told[0] == ("rule run", f"{admin.name} goes on.")
+    [then] = await items(api, f"{path}/agenda")
+    assert (then["title"], then["waits_for"]) == ("Then", "its time")
+
+
+async def test_a_wait_that_is_not_there_cannot_be_ended(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    await company.pipeline("New")
+    deal = await company.deal()
+
+    answer = await api.post(f"/v1/items/{deal['id']}/end-wait")
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == f"Deal {deal['id']} waits for nothing."
 
 
 @pytest.mark.parametrize("text", ["", "x" * 20_001, None])

@@ -23,23 +23,29 @@ from models.database import Database
 
 VERBS = {
     "add",
+    "complete",
     "create",
     "deactivate",
     "delete",
+    "end",
     "explain",
     "judge",
     "list",
     "mark",
     "move",
+    "pay",
     "postpone",
     "read",
+    "release",
     "render",
+    "reopen",
     "restore",
     "retry",
     "revoke",
     "run",
     "skip",
     "undo",
+    "unpay",
     "update",
 }
 METHODS = {"list": "get", "read": "get", "create": "post", "update": "patch", "delete": "delete"}
@@ -212,7 +218,7 @@ def test_summaries_and_descriptions_are_sentences() -> None:
 
 
 def test_paths_are_of_one_style() -> None:
-    part = r"(/([a-z0-9]+(-[a-z]+)*|\{[a-z]+(_[a-z]+)*\}))+"
+    part = r"(/([a-z0-9]+(-[a-z]+)*|\{[a-z]+(_[a-z]+)*\}))+(\.ics)?"
 
     assert [path for path in DOCUMENT["paths"] if not re.fullmatch(part, path)] == []
 
@@ -245,12 +251,11 @@ def test_what_is_in_a_path_has_an_example() -> None:
     ] == []
 
 
-def test_all_but_health_and_problems_needs_a_token() -> None:
-    assert {each.tag for each in OPERATIONS if each.said["security"] == []} == {
-        "health",
-        "problems",
-    }
-    assert {each.tag for each in OPERATIONS if "401" not in each.answers} == {"health", "problems"}
+def test_all_but_health_problems_and_the_calendar_needs_a_token() -> None:
+    open_to_all = {"explainProblem", "readCalendar", "readHealth"}
+
+    assert {each.id for each in OPERATIONS if each.said["security"] == []} == open_to_all
+    assert {each.id for each in OPERATIONS if "401" not in each.answers} == open_to_all
     assert COMPONENTS["securitySchemes"]["token"]["scheme"] == "bearer"
 
 

@@ -80,7 +80,7 @@ async def test_a_pipeline_with_items_stays(api: httpx2.AsyncClient, company: Sma
     ("sent", "field"),
     [
         ({"name": ""}, "/name"),
-        ({"item_type": "invoice"}, "/item_type"),
+        ({"item_type": "order"}, "/item_type"),
         ({"stages": [{"name": "New"}, {"name": "Won", "kind": "good"}]}, "/stages/1/kind"),
         ({"stages": [{"name": "New", "position": 3}]}, "/stages/0/position"),
         ({"stages": [{"name": "New"}] * 51}, "/stages"),

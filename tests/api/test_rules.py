@@ -1,5 +1,6 @@
 """Rules over HTTP: checked when saved, versioned when edited, held when switched off."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -24,6 +25,7 @@ WHOLE = {
     "after_previous": True,
     "keep_when_item_leaves": True,
     "once_per_item": True,
+    "stop_on_failure": True,
     "position": 7,
     "enabled": False,
 }
@@ -118,6 +120,23 @@ async def test_a_copy_into_a_stage_of_another_pipeline_is_refused(
     assert [error["field"] for error in answer.json()["errors"]] == ["/params/stage"]
 
 
+async def test_only_a_rule_after_the_previous_one_can_be_stopped_by_its_failure(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    [stage] = await company.pipeline("New")
+    rule = await company.rule(stage, after_previous=True, stop_on_failure=True)
+
+    answer = await api.patch(f"/v1/rules/{rule['id']}", json={"after_previous": False})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {
+            "field": "/stop_on_failure",
+            "reason": "Only a rule after the previous one can be stopped by its failure.",
+        }
+    ]
+
+
 async def test_an_action_for_deals_is_refused_on_a_stage_for_leads(
     company: SmallCompany, api: httpx2.AsyncClient
 ) -> None:
@@ -165,6 +184,57 @@ async def test_an_edit_makes_a_version_and_waiting_runs_keep_theirs(
     newer, older = await runs_of(api, deal)
     assert (older["title"], older["rule_version"]) == ("Old words", 1)
     assert (newer["title"], newer["rule_version"]) == ("New words", 2)
+
+
+IN_TWO_DAYS = IN_A_DAY | {"amount": 2}
+
+
+async def test_what_waits_can_follow_an_edit(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    [stage] = await company.pipeline("New")
+    rule = await company.rule(stage, timing=IN_A_DAY)
+    below = await company.rule(stage, title="Then", after_previous=True)
+    deal = await company.deal()
+    [_, before] = await runs_of(api, deal)
+    text = {"action": "add_comment", "params": {"text": "Hello"}, "timing": IN_TWO_DAYS}
+
+    await api.patch(f"/v1/rules/{below['id']}?waiting=retime", json={"title": "After that"})
+    answer = await api.patch(f"/v1/rules/{rule['id']}?waiting=retime", json=text)
+
+    assert answer.json()["waiting"] == 1
+    [then, after] = await runs_of(api, deal)
+    assert (after["action"], after["state"]) == ("add_comment", "waiting")
+    assert datetime.fromisoformat(after["due_at"]) - datetime.fromisoformat(
+        before["due_at"]
+    ) == timedelta(days=1)
+    assert (then["title"], then["due_at"]) == ("After that", None)
+
+
+async def test_what_waits_can_end_with_an_edit(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    [stage] = await company.pipeline("New")
+    rule = await company.rule(stage, timing=IN_A_DAY)
+    deal = await company.deal()
+
+    await api.patch(f"/v1/rules/{rule['id']}?waiting=cancel", json={"title": "Another"})
+
+    [run] = await runs_of(api, deal)
+    assert (run["state"], run["outcome"]) == ("dropped", "the rule was changed")
+
+
+async def test_an_edit_of_place_or_switch_alone_concerns_nothing_that_waits(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    [stage] = await company.pipeline("New")
+    rule = await company.rule(stage, timing=IN_A_DAY)
+    deal = await company.deal()
+    before = await runs_of(api, deal)
+
+    await api.patch(f"/v1/rules/{rule['id']}?waiting=cancel", json={"position": 5})
+
+    assert await runs_of(api, deal) == before
 
 
 async def test_an_edit_is_checked_as_a_whole(
@@ -349,3 +419,22 @@ async def test_params_that_cannot_be_kept_are_refused(
     )
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("amount", ["1e400", "NaN"])
+async def test_a_number_beyond_all_numbers_is_refused_and_does_not_empty_the_field(
+    company: SmallCompany, api: httpx2.AsyncClient, amount: str
+) -> None:
+    [stage] = await company.pipeline("New")
+    change = f'{{"field": "deal.amount", "value": {amount}}}'
+
+    answer = await api.post(
+        f"/v1/stages/{stage}/rules",
+        content=f'{{"title": "x", "action": "edit_item", "params": {{"changes": [{change}]}}}}',
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert answer.status_code == 422
+    assert {"field": "/params/changes/0/value", "reason": "Input should be a finite number"} in (
+        answer.json()["errors"]
+    )

@@ -39,6 +39,7 @@ async def test_a_task_reads_as_created(
         "tags": ["roof"],
         "checklist": [{"text": "Price", "done": True}, {"text": "Date"}],
         "time_tracking": True,
+        "estimated_minutes": 90,
         "result_required": True,
         "result": "She buys",
     }
@@ -51,6 +52,7 @@ async def test_a_task_reads_as_created(
         "checklist": [{"text": "Price", "done": True}, {"text": "Date", "done": False}],
         "creator_id": admin.id,
         "completed_at": None,
+        "spent_minutes": 0,
         "made_by_run_id": None,
         "created_at": made["created_at"],
         "version": 1,
@@ -118,6 +120,50 @@ async def test_a_task_that_requires_a_result_is_not_completed_without(
     assert [having.status_code, having.json()["status"]] == [200, "completed"]
 
 
+async def test_time_spent_is_added_up_and_can_be_taken_back(api: httpx2.AsyncClient) -> None:
+    call = await task(api, time_tracking=True)
+    path = f"{TASKS}/{call['id']}/time"
+
+    spent = [
+        SmallCompany.made(await api.post(path, json={"minutes": minutes}))["spent_minutes"]
+        for minutes in (45, 30, -15)
+    ]
+
+    assert spent == [45, 75, 60]
+    assert (await api.get(f"{TASKS}/{call['id']}")).json()["version"] == 4
+
+
+async def test_no_more_time_is_taken_back_than_was_spent(api: httpx2.AsyncClient) -> None:
+    call = await task(api, time_tracking=True)
+    path = f"{TASKS}/{call['id']}/time"
+    await api.post(path, json={"minutes": 10})
+
+    answer = await api.post(path, json={"minutes": -11})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "/minutes", "reason": "10 minutes are noted; it would be -1."}
+    ]
+
+
+async def test_a_task_without_time_tracking_takes_no_time(api: httpx2.AsyncClient) -> None:
+    call = await task(api)
+
+    answer = await api.post(f"{TASKS}/{call['id']}/time", json={"minutes": 45})
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == f"Task {call['id']} has no time tracking."
+
+
+async def test_lines_of_the_checklist_are_ticked_off(api: httpx2.AsyncClient) -> None:
+    call = await task(api, checklist=[{"text": "Price"}, {"text": "Date"}])
+    ticked = [{"text": "Price", "done": True}, {"text": "Date", "done": False}]
+
+    changed = await api.patch(f"{TASKS}/{call['id']}", json={"checklist": ticked})
+
+    assert changed.json()["checklist"] == ticked
+
+
 async def test_a_deleted_task_is_gone(api: httpx2.AsyncClient) -> None:
     call = await task(api)
 
@@ -165,6 +211,9 @@ async def test_tasks_are_not_tied_to_what_is_in_the_recycle_bin(
         ({"starts_at": "tomorrow"}, "/starts_at"),
         ({"starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, "/ends_at"),
         ({"checklist": [{"text": "Price", "checked": True}]}, "/checklist/0/checked"),
+        ({"estimated_minutes": 30}, "/estimated_minutes"),
+        ({"estimated_minutes": -1, "time_tracking": True}, "/estimated_minutes"),
+        ({"spent_minutes": 30}, "/spent_minutes"),
         ({"tags": ["x" * 201]}, "/tags/0"),
         ({"creator_id": 1}, "/creator_id"),
     ],

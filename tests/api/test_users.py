@@ -11,6 +11,8 @@ from tests.fixtures.api import SignIn, SmallCompany
 
 USERS = "/v1/users"
 
+NEVER: dict[str, Any] = {day: [] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+
 
 async def user(api: httpx2.AsyncClient, **said: Any) -> Any:
     return SmallCompany.made(await api.post(USERS, json={"name": "Bob"} | said))
@@ -33,6 +35,8 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
         locale="pl-PL",
         time_zone="Europe/Warsaw",
         absent_from="2026-12-24T00:00:00+01:00",
+        working_hours={"mon": [["08:00", "12:00"], ["13:00", "24:00"]]},
+        holiday_country="DE-BY",
     )
 
     assert (await api.get(f"{USERS}/{made['id']}")).json() == made
@@ -48,9 +52,39 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
         "active": True,
         "absent_from": "2026-12-23T23:00:00Z",
         "absent_until": None,
+        "working_hours": NEVER | {"mon": [["08:00", "12:00"], ["13:00", "24:00"]]},
+        "holiday_country": "DE-BY",
         "created_at": made["created_at"],
         "version": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"working_hours": NEVER}, "/working_hours"),
+        ({"working_hours": {"mon": [["18:00", "09:00"]]}}, "/working_hours/mon"),
+        (
+            {"working_hours": {"mon": [["09:00", "13:00"], ["12:00", "18:00"]]}},
+            "/working_hours/mon",
+        ),
+        ({"working_hours": {"mon": [["9", "18"]]}}, "/working_hours/mon/0/0"),
+        ({"working_hours": {"monday": []}}, "/working_hours/monday"),
+        ({"holiday_country": "XX"}, "/holiday_country"),
+        ({"holiday_country": "DE-XX"}, "/holiday_country"),
+        ({"holiday_country": "de"}, "/holiday_country"),
+    ],
+    ids=str,
+)
+async def test_working_time_that_cannot_be_is_refused_by_field(
+    api: httpx2.AsyncClient, sent: dict[str, Any], field: str
+) -> None:
+    bob = await user(api)
+
+    answer = await api.patch(f"{USERS}/{bob['id']}", json=sent)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
 
 
 async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:

@@ -6,15 +6,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import urlsplit
 
 import pytest
 
-from activities import registry
-from activities.registry import all_actions
 from cli import app
 from docs.generate import README, RULES, rules_page, with_tables
 from docs.record import Fresh
@@ -24,15 +20,14 @@ from models.settings import Settings, variable
 from models.user import Role, administrators
 from relay import TASK_QUEUE
 from sample_company import load_sample_company
-from tests.fixtures.runner import Runner
 from tests.fixtures.world import served
-from workflows.stage_entry import DELIVERIES
+from workflows.agenda import DELIVERIES
 
 ROOT = Path(__file__).parents[2]
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 API_PAGE = ROOT / "api" / "description.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), API_PAGE, *ADRS]
-EXAMPLE = {"activities/actions/add_comment.py", "tests/actions/test_add_comment.py"}
+EXAMPLE = {"activities/actions/set_task_priority.py", "tests/actions/test_set_task_priority.py"}
 """Files that do not exist: CONTRIBUTING tells how to write them."""
 
 MADE = (".cuebook", ".venv", "/tmp")  # noqa: S108 - a word of the documentation
@@ -206,26 +201,3 @@ async def _shell(script: str, folder: Path) -> str:
         return done.stdout
 
     return await asyncio.to_thread(run)
-
-
-@pytest.fixture
-def empty_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only what the test itself registers is an action."""
-    all_actions()
-    monkeypatch.setattr(registry, "_actions", {})
-    all_actions.cache_clear()
-    yield
-    all_actions.cache_clear()
-
-
-async def test_the_example_of_an_action_works_and_its_test_passes(
-    database: Database, runner: Runner, empty_catalogue: None
-) -> None:
-    action, test = examples(ROOT / "CONTRIBUTING.md", "python")
-    exec(action, vars(ModuleType("add_comment")))  # noqa: S102 - our own documentation
-    exec(test, vars(tests := ModuleType("test_add_comment")))  # noqa: S102
-    [case] = [each for name, each in vars(tests).items() if name.startswith("test_")]
-
-    await case(database, runner)
-
-    assert list(all_actions()) == ["add_comment"]

@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = ("activities", "api", "exchange", "models", "workflows")
 OF_VALUES = "models.agenda"
+DETERMINISTIC = {
+    *("asyncio", "collections", "contextlib", "datetime", "re", "typing"),
+    *("pydantic", "temporalio"),
+}
+"""What a workflow may use: it must do the same whenever its history is replayed."""
 
 
 def modules() -> Iterator[Path]:
@@ -60,8 +65,24 @@ def test_only_those_import_it_who_may(module: str, allowed: set[str]) -> None:
 )
 def test_a_workflow_knows_nothing_of_ours_but_the_agenda(path: Path) -> None:
     ours = {name for name in imported_by(path) if name.partition(".")[0] in LAYERS}
+    ours -= {name for name in ours if name.startswith("workflows.")}
 
     assert all(each == OF_VALUES or each.startswith(f"{OF_VALUES}.") for each in ours)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "workflows").glob("*.py")), ids=lambda path: path.stem
+)
+def test_a_workflow_gets_time_and_chance_from_temporal_alone(path: Path) -> None:
+    known = {name.partition(".")[0] for name in imported_by(path)}
+    clocks = {
+        ast.unparse(node.value)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"}
+    }
+
+    assert known <= DETERMINISTIC | {"models", "workflows"}
+    assert clocks <= {"workflow"}
 
 
 def test_the_contracts_of_import_linter_are_kept() -> None:

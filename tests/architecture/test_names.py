@@ -27,10 +27,15 @@ NEVER = {
 }
 """Other words for what has one already: see ARCHITECTURE.md."""
 
+EXEMPT = {"PlanActivity", "plan_activity"}
+"""What rules keep for ever under the name that its users know."""
+
 BARE_ACTIVITY = re.compile(r"(?<!crm_)(?<!Crm)activit(y|ies)", re.IGNORECASE)
 
 TEMPORALS_OWN = {
     ("models/agenda.py", "activity"),
+    ("models/entering.py", "next_activity"),
+    ("models/rule_edit.py", "next_activity"),
     ("models/rule_run.py", "next_activity"),
     ("models/stage_entry.py", "activity"),
     ("models/stage_entry.py", "next_activity"),
@@ -104,7 +109,7 @@ def test_every_exception_is_still_needed() -> None:
 def test_nothing_has_a_second_name(place: str) -> None:
     found = {name for name in [Path(place).stem, *names_made(place)] if words(name) & NEVER}
 
-    assert found == set()
+    assert found <= EXEMPT
 
 
 @pytest.mark.parametrize(

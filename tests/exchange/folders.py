@@ -21,15 +21,16 @@ from models.contact import Contact
 from models.contact_point import points
 from models.database import Database
 from models.department import Department
+from models.entering import create_item
 from models.field_definition import FieldDefinition
 from models.fields import FieldKind
-from models.item import Deal, Lead
+from models.item import Deal, Invoice, Lead, Quote
 from models.item_type import ItemType
 from models.pipeline import StageKind, add_pipeline, find_stage
 from models.product import Product
 from models.product_row import ProductRow
 from models.recycle_bin import delete_item
-from models.stage_entry import Cause, create_item
+from models.stage_entry import Cause
 from models.user import Reach, Role, User
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -132,9 +133,19 @@ async def rich_company(database: Database) -> None:
         leads = await add_pipeline(
             session, name="Fair", item_type=ItemType.LEAD, stages=[{"name": "In"}, {"name": "Out"}]
         )
+        quotes = await add_pipeline(
+            session, name="Quotes", item_type=ItemType.QUOTE, stages=[{"name": "Draft"}]
+        )
+        invoices = await add_pipeline(
+            session,
+            name="Invoices",
+            item_type=ItemType.INVOICE,
+            stages=[{"name": "Sent"}, {"name": "Paid", "kind": StageKind.WON}],
+        )
         stages = {
             (stage.pipeline_id, stage.name): await find_stage(session, stage.id)
-            for stage in (*sales.stages, *leads.stages)
+            for pipeline in (sales, leads, quotes, invoices)
+            for stage in pipeline.stages
         }
         clients = _clients(session)
         await session.flush()
@@ -184,12 +195,33 @@ async def rich_company(database: Database) -> None:
             contact_points=points(phones=["+49 171 5550199"], emails=["c@x.example"], region="DE"),
             custom={"solar": False, "visit_at": "2027-08-31T09:00:00Z"},
             further_contacts=[],
+            product_rows=[ProductRow(name="Panel", price=Decimal(250))],
         )
+        lead.converted_at = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
         await create_item(session, lead, stages[leads.id, "Out"], cause)
         again = Deal(
             title="Again", source_item=lead, custom={}, further_contacts=[], product_rows=[]
         )
         await create_item(session, again, stages[sales.id, "New"], cause)
+        quote = Quote(
+            title="Offer",
+            source_item=won,
+            close_date=date(2027, 1, 31),
+            custom={},
+            further_contacts=[],
+            product_rows=[ProductRow(name="Panel", price=Decimal(240))],
+        )
+        await create_item(session, quote, stages[quotes.id, "Draft"], cause)
+        bill = Invoice(
+            title="Bill",
+            source_item=quote,
+            amount=Decimal(240),
+            custom={},
+            further_contacts=[],
+            product_rows=[ProductRow(name="Panel", price=Decimal(240))],
+        )
+        bill.paid_at = datetime(2026, 2, 3, 8, 30, tzinfo=UTC)
+        await create_item(session, bill, stages[invoices.id, "Paid"], cause)
         binned = Deal(title="Binned", custom={}, further_contacts=[], product_rows=[])
         await create_item(session, binned, stages[sales.id, "New"], cause)
         await delete_item(session, binned, cause)

@@ -82,7 +82,7 @@ async def test_what_is_exported_and_loaded_elsewhere_is_exported_the_same(
     assert report.ignored == []
     assert {kind: made for kind, (made, *_) in counts(report).items()} == {
         "field_definitions": 7,
-        "pipelines": 4,
+        "pipelines": 6,
         "departments": 2,
         "users": 3,
         "products": 1,
@@ -90,9 +90,43 @@ async def test_what_is_exported_and_loaded_elsewhere_is_exported_the_same(
         "contacts": 3,
         "leads": 1,
         "deals": 3,
-        "product_rows": 3,
+        "quotes": 1,
+        "invoices": 1,
+        "product_rows": 6,
     }
     assert lasting(tmp_path / "two") == lasting(tmp_path / "one")
+
+
+async def test_what_was_exported_before_there_were_quotes_and_invoices_is_read_too(
+    two_databases: tuple[Database, Database], tmp_path: Path
+) -> None:
+    here, there = two_databases
+    await rich_company(here)
+    await exported(here, tmp_path)
+    (tmp_path / "quotes.csv").unlink()
+    (tmp_path / "invoices.csv").unlink()
+    without(tmp_path / "leads.csv", "converted_at", "source_quote", "source_invoice")
+    without(tmp_path / "deals.csv", "source_quote", "source_invoice")
+    without(tmp_path / "product_rows.csv", "lead", "quote", "invoice")
+
+    report = await loaded(there, tmp_path, keep_going=True)
+
+    assert counts(report)["deals"] == (3, 0, 0, 0)
+    assert counts(report)["product_rows"] == (3, 0, 0, 3)
+    assert set(told(report)) == {
+        f"product_rows.csv line {line}: it must name one item: lead, deal, quote, invoice"
+        for line in (5, 6, 7)
+    }
+
+
+def without(file: Path, *columns: str) -> None:
+    """Take columns out of a file."""
+    rows = lines(file)
+    names = [name for name in rows[0] if name not in columns]
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 async def test_an_export_loaded_where_it_comes_from_changes_nothing(
@@ -126,7 +160,7 @@ async def test_rows_of_deals_that_are_there_are_not_looked_at_again(
     report = await loaded(database, tmp_path / "one")
 
     assert told(report) == []
-    assert counts(report)["product_rows"] == (0, 3, 0, 0)
+    assert counts(report)["product_rows"] == (0, 6, 0, 0)
 
 
 async def test_values_are_texts_that_every_program_reads(
@@ -163,8 +197,7 @@ async def test_what_is_in_the_recycle_bin_is_neither_exported_nor_named(
     assert [each["company"] for each in lines(tmp_path / "there" / "contacts.csv")][1] == ""
     assert [each["product_name"] for each in lines(tmp_path / "there" / "product_rows.csv")] == [
         "Roof",
-        "",
-        "",
+        *[""] * 5,
     ]
 
 

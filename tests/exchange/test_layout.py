@@ -96,6 +96,10 @@ def test_a_cell_that_does_not_fit_its_source_is_bad() -> None:
         ),
         (COMPANIES.format(name='"name"').replace("name =", "industry ="), "need the field name"),
         (
+            '[[tables]]\nkind = "product_rows"\nfile = "a.csv"\nfields = { name = "name" }',
+            "need one of the fields lead, deal, quote, invoice",
+        ),
+        (
             COMPANIES.format(name='{ colum = "name" }'),
             r"there is no setting colum, did you mean column\?",
         ),
@@ -112,7 +116,7 @@ def test_a_cell_that_does_not_fit_its_source_is_bad() -> None:
         ),
     ],
     ids=[
-        *("kind", "toml", "table", "field", "required", "setting", "two"),
+        *("kind", "toml", "table", "field", "required", "one of", "setting", "two"),
         *("deep", "digits", "column", "format"),
     ],
 )

@@ -9,10 +9,11 @@ from sqlalchemy import select
 from models import clock
 from models.changes import changed_since
 from models.database import Database
+from models.entering import enter_stage
 from models.item import Item
 from models.item_edit import edit_item, find_whole
 from models.pipeline import Stage
-from models.stage_entry import Cause, StageEntry, enter_stage
+from models.stage_entry import Cause, StageEntry
 from models.user import User
 from tests.factories import a_deal, a_pipeline
 

@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.database import Database, lost_a_race
+from models.entering import enter_stage
 from models.pipeline import find_stage
 from models.rule_run import Hold, RuleRun, hold_all, release_all
-from models.stage_entry import Cause, StageEntry, enter_stage, lock_entry
+from models.stage_entry import Cause, StageEntry, lock_entry
 from models.user import User
 from tests.factories import IN_AN_HOUR, all_of, entered
 from tests.fixtures.runner import Runner

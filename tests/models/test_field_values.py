@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.clock import now
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import email, phone
@@ -14,11 +15,11 @@ from models.database import Database
 from models.field_definition import FieldDefinition, catalogue_of
 from models.field_values import field_values
 from models.fields import Catalogue, FieldKind
-from models.item import Item, lock_item
+from models.item import Invoice, Item, Lead, lock_item
 from models.item_type import ItemType
 from models.product_row import ProductRow
 from models.user import User
-from tests.factories import a_deal, a_lead, a_pipeline
+from tests.factories import a_deal, a_lead, a_pipeline, an_invoice
 
 ALL = "phone email products"
 """A text that mentions all that is read only where it is wanted."""
@@ -47,6 +48,7 @@ def client() -> dict[str, Any]:
         ),
         "company": Company(
             name="Mills",
+            address="Mill Road 1",
             contact_points=[email("office@mills.example"), phone("030 7654321", region="DE")],
         ),
         "responsible": User(name="Tom", email="tom@crm.example"),
@@ -93,6 +95,13 @@ async def lead_with(database: Database, **fields: Any) -> Item:
     return lead
 
 
+async def invoice_with(database: Database, **fields: Any) -> Item:
+    async with database.transaction() as session:
+        (stage,) = a_pipeline(session, "Open", item_type=ItemType.INVOICE)
+        invoice, _ = await an_invoice(session, stage, **fields)
+    return invoice
+
+
 async def test_every_field_of_a_deal_has_its_value(database: Database) -> None:
     deal = await deal_with(database, **client(), **fields())
 
@@ -111,6 +120,8 @@ async def test_every_field_of_a_lead_has_its_value(database: Database) -> None:
         last_name="Bright",
         contact_points=[phone("030 1112223", region="DE"), email("ben@bright.example")],
     )
+    async with database.transaction() as session:
+        (await session.get_one(Lead, lead.id)).converted_at = now()
 
     values = await values_of(database, lead)
 
@@ -118,7 +129,18 @@ async def test_every_field_of_a_lead_has_its_value(database: Database) -> None:
     assert [path for path, value in values.items() if value is None] == []
 
 
-@pytest.mark.parametrize("make", [deal_with, lead_with])
+async def test_every_field_of_an_invoice_has_its_value(database: Database) -> None:
+    invoice = await invoice_with(database, **client(), **fields())
+    async with database.transaction() as session:
+        (await session.get_one(Invoice, invoice.id)).paid_at = now()
+
+    values = await values_of(database, invoice)
+
+    assert values.keys() == Catalogue.of(ItemType.INVOICE).fields.keys()
+    assert [path for path, value in values.items() if value is None] == []
+
+
+@pytest.mark.parametrize("make", [deal_with, lead_with, invoice_with])
 async def test_of_what_is_not_there_every_field_is_empty(database: Database, make: Any) -> None:
     item = await make(database)
 

@@ -4,11 +4,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, func, inspect, select
 
 from models.database import Database
 from models.migrations import alembic_config, migrate, revisions
 from models.tables import metadata
+from sample_company import load_sample_company
 
 
 def test_there_is_one_newest_revision() -> None:
@@ -47,3 +48,33 @@ async def test_every_migration_goes_down_and_up_again(database: Database) -> Non
 
     assert left == {"alembic_version"} | (left & {"sqlite_sequence"})
     assert set(metadata.tables) <= back
+
+
+async def test_a_company_goes_one_migration_down_and_up_again_and_keeps_what_was_there_before(
+    database: Database,
+) -> None:
+    def rows(connection: Connection) -> dict[str, int]:
+        return {
+            name: connection.scalar(select(func.count()).select_from(table)) or 0
+            for name, table in metadata.tables.items()
+        }
+
+    def down(connection: Connection) -> set[str]:
+        command.downgrade(alembic_config(connection), "-1")
+        return set(inspect(connection).get_table_names()) & set(metadata.tables)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    await load_sample_company(database)
+    async with database.engine.begin() as connection:
+        full = await connection.run_sync(rows)
+        older = await connection.run_sync(down)
+    await migrate(database)
+    async with database.engine.connect() as connection:
+        back = await connection.run_sync(rows)
+        different = await connection.run_sync(differences)
+
+    assert full["rule_runs"] > 0
+    assert {name: back[name] for name in older} == {name: full[name] for name in older}
+    assert different == []

@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Discriminator
+from pydantic import BaseModel, Discriminator, Field, ValidationError
 
-from models.mistakes import LONGEST_NAME, names_at, unknown
+from models.mistakes import LONGEST_NAME, at_the_root, names_at, unknown
 
 
 class Delay(BaseModel):
@@ -54,3 +54,16 @@ def test_a_place_of_no_known_type_has_no_fields() -> None:
 )
 def test_an_unknown_name_is_told_with_the_nearest_known(name: str, told: str) -> None:
     assert unknown("field", name, ["title", "timing"]) == told
+
+
+class Group(BaseModel):
+    parts: tuple[Delay, ...] = Field(min_length=1)
+    names: tuple[str, ...] = Field(default=("a",), min_length=1)
+
+
+def test_of_a_list_it_is_told_what_is_wrong_in_it_and_not_that_it_lacks_just_that() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Group.model_validate({"parts": [{"amount": "x"}], "names": []})
+
+    places = [each["loc"] for each in at_the_root(caught.value.errors())]
+    assert places == [("parts", 0, "amount"), ("names",)]

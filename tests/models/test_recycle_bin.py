@@ -12,6 +12,7 @@ from models import clock
 from models.company import Company
 from models.contact import Contact
 from models.database import Database
+from models.entering import enter_stage
 from models.errors import Conflict, NotFound
 from models.history import HistoryEntry, HistoryKind
 from models.item import Item, find_item, lock_item
@@ -24,7 +25,7 @@ from models.recycle_bin import (
     restore_item,
 )
 from models.rule_run import RuleRun, RunState
-from models.stage_entry import Cause, CauseKind, StageEntry, enter_stage, lock_run
+from models.stage_entry import Cause, CauseKind, StageEntry, lock_run
 from models.user import Role, User
 from tests.factories import IN_AN_HOUR, a_pipeline, all_of, entered
 
@@ -196,7 +197,7 @@ async def test_an_item_that_could_stand_nowhere_stays_in_the_bin(database: Datab
         gone = (await session.get_one(Stage, entry.stage_id)).pipeline_id
         (await session.get_one(Pipeline, gone)).deleted_at = clock.now()
 
-    with pytest.raises(Conflict, match=r"^There is no stage for a deal\.$"):
+    with pytest.raises(Conflict, match=r"^There is no stage for deals\.$"):
         await restored(database, entry)
 
     assert (await the_item(database)).deleted_at is not None

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.database import Database
+from models.entering import enter_stage
 from models.field_definition import FieldDefinition
 from models.fields import FieldKind
 from models.history import HistoryEntry, HistoryKind
@@ -17,6 +18,7 @@ from models.item import Deal
 from models.item_edit import edit_item, find_whole
 from models.item_type import ItemType
 from models.pipeline import find_stage
+from models.retiming import retimed
 from models.rule_run import (
     Hold,
     RuleRun,
@@ -29,9 +31,10 @@ from models.rule_run import (
     retry,
     run_now,
 )
-from models.stage_entry import Cause, StageEntry, enter_stage, find_run, lock_entry
+from models.stage_entry import Cause, StageEntry, find_run, lock_entry
 from models.user import User
 from tests.factories import IN_AN_HOUR, a_deal, a_pipeline, all_of, rules_of
+from tests.fixtures.database import counted
 
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 A_DAY = timedelta(days=1)
@@ -509,3 +512,192 @@ async def test_a_date_that_no_rule_follows_costs_one_query(database: Database) -
         await edit(database, entry, close_date=MAY, custom={"renewal": "2027-05-10"})
 
     assert len(about_runs) == 1
+
+
+WORKED = {"kind": "after_delay", "amount": 2, "unit": "hours", "working_hours": "responsible"}
+HERS: dict[str, Any] = {"timing": WORKED}
+OURS: dict[str, Any] = {"timing": WORKED | {"working_hours": "company"}}
+IN_TOKYO = datetime(2027, 3, 2, 2, tzinfo=UTC)
+"""Eleven o'clock there: two hours after work begins, and at home it is night."""
+
+
+async def yuki(database: Database) -> User:
+    async with database.transaction() as session:
+        user = User(name="Yuki", time_zone="Asia/Tokyo")
+        session.add(user)
+    return user
+
+
+async def handed_over(database: Database, entry: StageEntry) -> None:
+    user = await yuki(database)
+    async with database.transaction() as session:
+        deal = await find_whole(session, entry.item_id, Deal, lock=True)
+        ann = (await session.scalars(select(User).order_by(User.id))).first()
+        assert ann is not None
+        await edit_item(session, deal, {"responsible_id": user.id}, Cause.person(ann))
+
+
+async def all_retimed(database: Database, *, dry: bool = False) -> list[str]:
+    found = [changed async for _, changed in retimed(database, dry=dry)]
+    return [each.in_words() for several in found for each in several]
+
+
+async def works_from(database: Database, hour: int) -> None:
+    async with database.transaction() as session:
+        home = await installation(session)
+        day = [[f"{hour:02}:00", "18:00"]]
+        home.working_hours = dict.fromkeys(["mon", "tue", "wed", "thu", "fri"], day)
+
+
+async def test_hours_are_those_of_whoever_is_responsible_when_it_begins(
+    database: Database,
+) -> None:
+    user = await yuki(database)
+
+    entry = await entered(database, HERS, responsible=user)
+
+    assert await dues(database, entry) == [IN_TOKYO]
+
+
+async def test_of_who_works_here_no_longer_the_hours_of_the_company_count(
+    database: Database,
+) -> None:
+    user = await yuki(database)
+    async with database.transaction() as session:
+        (await session.get_one(User, user.id)).active = False
+
+    async with database.transaction() as session:
+        first, _ = a_pipeline(session, "New", "Won")
+        rules_of(session, first, HERS)
+        gone = await session.get_one(User, user.id)
+        _, entry = await a_deal(session, first, responsible=gone)
+
+    assert await dues(database, entry) == [NOON + timedelta(hours=2)]
+
+
+async def test_who_is_responsible_now_moves_what_waits_for_their_hours(
+    database: Database,
+) -> None:
+    entry = await entered(database, HERS, OURS)
+
+    await handed_over(database, entry)
+
+    hers, ours = await runs_of(database, entry)
+    assert (hers.due_at, ours.due_at) == (IN_TOKYO, NOON + timedelta(hours=2))
+
+
+async def test_what_was_postponed_by_hand_stays_when_the_responsible_changes(
+    database: Database,
+) -> None:
+    entry = await entered(database, HERS)
+    async with database.transaction() as session:
+        [run] = await locked(session, entry)
+        postpone(session, run, NOON + A_DAY)
+
+    await handed_over(database, entry)
+
+    assert await dues(database, entry) == [NOON + A_DAY]
+
+
+async def test_a_date_moves_also_what_was_postponed_by_hand(database: Database) -> None:
+    entry = await entered(database, around(), close_date=APRIL)
+    async with database.transaction() as session:
+        [run] = await locked(session, entry)
+        postpone(session, run, NOON + A_DAY)
+
+    await edit(database, entry, close_date=MAY)
+
+    [run] = await runs_of(database, entry)
+    assert (run.due_at, run.by_hand) == (due(MAY), False)
+
+
+async def test_retiming_all_says_what_is_due_at_another_time_and_only_once(
+    database: Database,
+) -> None:
+    entry = await entered(
+        database, OURS | {"title": "Call"}, LATER | {"title": "Write"}, around(), close_date=APRIL
+    )
+    await works_from(database, 13)
+
+    told = await all_retimed(database)
+    again = await all_retimed(database)
+
+    assert told == [f"deal {entry.item_id} «Call»: 2027-03-01 14:00 → 15:00 UTC"]
+    assert again == []
+    first, *_ = await runs_of(database, entry)
+    assert first.due_at == NOON + timedelta(hours=3)
+
+
+async def test_retiming_all_can_only_look(database: Database) -> None:
+    entry = await entered(database, OURS)
+    await works_from(database, 13)
+
+    told = await all_retimed(database, dry=True)
+
+    assert len(told) == 1
+    assert await dues(database, entry) == [NOON + timedelta(hours=2)]
+
+
+async def test_retiming_all_counts_from_the_end_of_the_run_above(database: Database) -> None:
+    entry = await entered(database, LATER, OURS | AFTER)
+    with clock.at(NOON + timedelta(hours=1)):
+        async with database.transaction() as session:
+            run, _ = await locked(session, entry)
+            await finish_run(session, run, RunState.DONE, "Done.")
+    await works_from(database, 14)
+
+    await all_retimed(database)
+
+    _, below = await runs_of(database, entry)
+    assert below.due_at == NOON + timedelta(hours=4)
+
+
+async def test_retiming_all_leaves_what_somebody_has_postponed(database: Database) -> None:
+    entry = await entered(database, OURS)
+    async with database.transaction() as session:
+        [run] = await locked(session, entry)
+        postpone(session, run, NOON + A_DAY)
+    await works_from(database, 13)
+
+    assert await all_retimed(database) == []
+
+
+async def test_retiming_all_asks_for_the_people_of_many_items_once(database: Database) -> None:
+    await entered(database, HERS, OURS, responsible=await yuki(database))
+    await entered(database, HERS, OURS, responsible=await yuki(database))
+    await works_from(database, 13)
+
+    with counted(database) as asked:
+        told = await all_retimed(database)
+
+    assert len(told) == 4
+    assert len([each for each in asked if "FROM users" in each]) == 1
+
+
+async def lives_in(database: Database, zone: str) -> None:
+    async with database.transaction() as session:
+        (await installation(session)).time_zone = zone
+
+
+async def test_what_would_have_been_due_by_now_is_due_now(database: Database) -> None:
+    await lives_in(database, "America/New_York")
+    entry = await entered(database, OURS | {"title": "Call"})
+    await lives_in(database, "UTC")
+
+    with clock.at(NOON + timedelta(hours=3)):
+        told = await all_retimed(database)
+
+    assert told == [f"deal {entry.item_id} «Call»: 2027-03-01 16:00 → 15:00 UTC"]
+    assert await dues(database, entry) == [NOON + timedelta(hours=3)]
+
+
+async def test_spread_runs_are_due_each_at_its_own_time(database: Database) -> None:
+    spread = {"timing": {"kind": "at_once", "spread_minutes": 60}}
+
+    entry = await entered(database, spread, spread)
+
+    first, second = await dues(database, entry)
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert NOON <= min(first, second) <= max(first, second) < NOON + timedelta(hours=1)

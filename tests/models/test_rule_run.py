@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.database import Database
+from models.entering import enter_stage
 from models.errors import Conflict, Invalid
 from models.history import HistoryEntry, HistoryKind
 from models.pipeline import find_stage
@@ -18,6 +19,7 @@ from models.rule_run import (
     Hold,
     RuleRun,
     RunState,
+    conclude,
     count_waiting,
     count_waiting_in,
     count_waiting_of,
@@ -30,8 +32,9 @@ from models.rule_run import (
     retry,
     run_now,
     skip,
+    stay_open,
 )
-from models.stage_entry import Cause, StageEntry, enter_stage, lock_entry, lock_run
+from models.stage_entry import Cause, StageEntry, lock_entry, lock_run
 from models.user import User
 from tests.factories import IN_AN_HOUR, all_of, entered
 
@@ -39,6 +42,7 @@ AN_HOUR = timedelta(hours=1)
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 LATER = {"timing": IN_AN_HOUR}
 AFTER = LATER | {"after_previous": True}
+STOPPED = AFTER | {"stop_on_failure": True}
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +123,54 @@ async def test_the_rule_after_it_starts_counting_whatever_the_outcome(
     _, second, third = await runs_of(database, entry)
     assert second.due_at == NOON + AN_HOUR
     assert third.due_at is None
+
+
+async def test_a_rule_that_stops_on_failure_is_skipped_and_so_is_what_stops_below_it(
+    database: Database,
+) -> None:
+    entry = await entered(database, LATER | {"title": "Call"}, STOPPED, STOPPED, AFTER)
+
+    async with changing(database, entry) as (session, [run, *_]):
+        await finish_run(session, run, RunState.FAILED, "No phone.")
+
+    _, second, third, fourth = await runs_of(database, entry)
+    assert [(each.state, each.outcome) for each in (second, third)] == [
+        (RunState.SKIPPED, "«Call» above it failed.")
+    ] * 2
+    assert (fourth.state, fourth.due_at) == (RunState.WAITING, NOON + AN_HOUR)
+
+
+@pytest.mark.parametrize("state", [RunState.DONE, RunState.SKIPPED, RunState.DROPPED])
+async def test_a_rule_that_stops_on_failure_goes_on_after_any_other_end(
+    database: Database, state: RunState
+) -> None:
+    entry = await entered(database, LATER, STOPPED)
+
+    async with changing(database, entry) as (session, [run, _]):
+        await finish_run(session, run, state, "It is over.")
+
+    _, second = await runs_of(database, entry)
+    assert (second.state, second.due_at) == (RunState.WAITING, NOON + AN_HOUR)
+
+
+async def test_what_a_failure_has_stopped_waits_again_when_that_is_tried_again(
+    database: Database,
+) -> None:
+    entry = await entered(database, LATER, STOPPED, STOPPED)
+    async with changing(database, entry) as (session, [run, *_]):
+        await finish_run(session, run, RunState.FAILED, "No phone.")
+
+    async with changing(database, entry) as (session, [run, *_]):
+        retry(session, run)
+        await finish_run(session, run, RunState.DONE, "Called.")
+
+    _, second, third = await runs_of(database, entry)
+    assert (second.state, second.outcome, second.due_at) == (
+        RunState.WAITING,
+        None,
+        NOON + AN_HOUR,
+    )
+    assert (third.state, third.due_at) == (RunState.WAITING, None)
 
 
 async def test_a_rule_that_does_not_wait_for_the_previous_keeps_its_time(
@@ -382,6 +434,165 @@ async def test_a_rule_that_is_kept_is_tried_again_also_then(database: Database) 
 
     (run,) = await runs_of(database, entry)
     assert run.state is RunState.WAITING
+
+
+async def in_progress(
+    database: Database, *others: dict[str, Any], until: datetime | None = NOON + AN_HOUR
+) -> StageEntry:
+    """Let the first run of an entry have begun at noon, to wait for something."""
+    entry = await entered(database, LATER | {"title": "Call"}, *others)
+    async with changing(database, entry) as (session, [run, *_]):
+        run.result = {"id": 7}
+        run.comparisons = []
+        stay_open(session, run, until, "Waiting for the postman.")
+    return entry
+
+
+async def test_a_run_that_stays_open_says_since_when_and_for_what(database: Database) -> None:
+    entry = await in_progress(database)
+
+    async with changing(database, entry) as (_, [run]):
+        assert (run.state, run.began_at, run.due_at) == (
+            RunState.IN_PROGRESS,
+            NOON,
+            NOON + AN_HOUR,
+        )
+        assert (run.is_open, run.waits_for, run.finished_at) == (
+            True,
+            "Waiting for the postman.",
+            None,
+        )
+    (line,) = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.RULE_RUN)
+    assert line.text == "«Call» in progress: Waiting for the postman."
+    assert await versions(database, entry) == (2, 0)
+
+
+async def test_what_it_waited_for_concludes_it_and_is_added_to_its_results(
+    database: Database,
+) -> None:
+    entry = await in_progress(database, AFTER, until=None)
+
+    with clock.at(NOON + AN_HOUR):
+        async with changing(database, entry) as (session, [run, _]):
+            await conclude(session, run, "He rang twice.", rang_at=NOON)
+
+    run, below = await runs_of(database, entry)
+    assert (run.state, run.outcome, run.finished_at) == (
+        RunState.DONE,
+        "He rang twice.",
+        NOON + AN_HOUR,
+    )
+    assert run.result == {"id": 7, "rang_at": "2027-03-01T12:00:00Z"}
+    assert below.due_at == NOON + 2 * AN_HOUR
+
+
+async def test_what_has_not_begun_or_has_ended_is_not_concluded(database: Database) -> None:
+    entry = await in_progress(database, LATER)
+
+    async with changing(database, entry) as (session, [run, waiting]):
+        await finish_run(session, run, RunState.DROPPED, "left the stage")
+        await conclude(session, run, "He rang twice.")
+        await conclude(session, waiting, "He rang twice.")
+
+    runs = await runs_of(database, entry)
+    assert [run.state for run in runs] == [RunState.DROPPED, RunState.WAITING]
+
+
+async def test_a_successor_in_progress_is_not_timed_anew_when_the_run_above_ends(
+    database: Database,
+) -> None:
+    entry = await entered(database, LATER, AFTER)
+    async with changing(database, entry) as (session, [_, second]):
+        stay_open(session, second, None, "Waiting for the postman.")
+
+    async with changing(database, entry) as (session, [first, _]):
+        await finish_run(session, first, RunState.DONE, "It is over.")
+
+    _, second = await runs_of(database, entry)
+    assert (second.state, second.due_at) == (RunState.IN_PROGRESS, None)
+
+
+async def test_what_is_in_progress_with_a_time_can_be_run_now_and_postponed(
+    database: Database,
+) -> None:
+    entry = await in_progress(database)
+
+    async with changing(database, entry) as (session, [run]):
+        postpone(session, run, NOON + 30 * AN_HOUR)
+        postponed = (run.state, run.due_at, run.waits_for)
+        run_now(session, run)
+
+    assert postponed == (
+        RunState.IN_PROGRESS,
+        NOON + 30 * AN_HOUR,
+        "Waiting for the postman. Now until 2027-03-02 18:00 UTC.",
+    )
+    (run,) = await runs_of(database, entry)
+    assert (run.state, run.due_at, run.began_at) == (RunState.IN_PROGRESS, NOON, NOON)
+
+
+async def test_what_is_in_progress_without_a_time_can_only_be_skipped(database: Database) -> None:
+    entry = await in_progress(database, until=None)
+
+    async with changing(database, entry) as (session, [run]):
+        with pytest.raises(Conflict) as running:
+            run_now(session, run)
+        with pytest.raises(Conflict) as postponing:
+            postpone(session, run, NOON + AN_HOUR)
+        await skip(session, run, User(name="Eve"))
+
+    assert running.value.message == f"Run {run.id} is in progress and cannot run now."
+    assert postponing.value.message == f"Run {run.id} is in progress and cannot be postponed."
+    (run,) = await runs_of(database, entry)
+    assert (run.state, run.outcome) == (RunState.SKIPPED, "Skipped by Eve.")
+    assert run.result == {"id": 7, "ended_by": "person"}
+
+
+async def test_a_fault_and_another_try_keep_in_mind_that_it_has_begun(database: Database) -> None:
+    entry = await in_progress(database)
+
+    async with changing(database, entry) as (session, [run]):
+        record_fault(session, run)
+        put_back = (run.state, run.began_at)
+        await finish_run(session, run, RunState.FAILED, "Gave up.")
+        retry(session, run)
+
+    assert put_back == (RunState.RETRYING, NOON)
+    (run,) = await runs_of(database, entry)
+    assert (run.state, run.began_at, run.result) == (RunState.WAITING, NOON, {"id": 7})
+    assert (run.comparisons, run.outcome, run.finished_at) == ([], None, None)
+
+
+async def test_switching_a_rule_off_does_not_hold_what_has_begun(database: Database) -> None:
+    entry, other = await in_progress(database), await in_progress(database)
+    async with changing(database, other) as (session, [faulty]):
+        record_fault(session, faulty)
+    (run,) = await runs_of(database, entry)
+
+    async with database.transaction() as session:
+        await hold_all(session, run.rule_id)
+        await hold_all(session, faulty.rule_id)
+
+    [run], [faulty] = await runs_of(database, entry), await runs_of(database, other)
+    assert (run.state, faulty.state) == (RunState.IN_PROGRESS, RunState.RETRYING)
+
+
+async def test_leaving_the_stage_drops_what_is_in_progress(database: Database) -> None:
+    entry = await in_progress(database)
+
+    async with changing(database, entry) as (session, [run]):
+        await leave(session, run)
+
+    (run,) = await runs_of(database, entry)
+    assert (run.state, run.outcome) == (RunState.DROPPED, "left the stage")
+
+
+async def test_what_is_in_progress_counts_as_waiting_for_the_rule(database: Database) -> None:
+    entry = await in_progress(database)
+    (run,) = await runs_of(database, entry)
+
+    async with database.reading() as session:
+        assert await count_waiting(session, run.rule_id) == 1
 
 
 async def test_switching_a_rule_off_holds_what_waits_and_nothing_else(database: Database) -> None:

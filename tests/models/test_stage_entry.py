@@ -11,25 +11,14 @@ from sqlalchemy.orm import selectinload
 from models import clock
 from models.agenda import workflow_id
 from models.database import Database
+from models.entering import ENTRIES_COUNT_FOR, MOST_ENTRIES, MOST_LINKS, create_item, enter_stage
 from models.errors import Conflict, Invalid, LoopDetected
 from models.history import HistoryEntry, HistoryKind
 from models.item import Deal, Item, lock_item
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage
 from models.rule_run import OPEN, Hold, RuleRun, RunState, finish_run, hold_run
-from models.stage_entry import (
-    ENTRIES_COUNT_FOR,
-    MOST_ENTRIES,
-    MOST_LINKS,
-    Cause,
-    CauseKind,
-    StageEntry,
-    create_item,
-    enter_stage,
-    lock_entry,
-    lock_run,
-    runs_where,
-)
+from models.stage_entry import Cause, CauseKind, StageEntry, lock_entry, lock_run, runs_where
 from models.user import User
 from tests.factories import IN_AN_HOUR, a_deal, a_lead, a_pipeline, all_of, rules_of
 

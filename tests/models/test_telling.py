@@ -7,8 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from models import clock
+from models.crm_activity import CrmActivity, CrmActivityKind
 from models.database import Database
+from models.history import HistoryEntry, HistoryKind
 from models.installation import installation
+from models.item import Deal
 from models.item_type import ItemType
 from models.rule_run import Hold, RunState, finish_run, hold_run, run_now
 from models.stage_entry import StageEntry, lock_entry
@@ -27,8 +30,11 @@ from models.telling import (
     tell_again,
     tell_all_again,
     tell_overdue_again,
+    tell_terminated_again,
+    wanted_workflows,
 )
-from tests.factories import IN_AN_HOUR, entered
+from tests.factories import IN_AN_HOUR, all_of, entered, planned
+from tests.fixtures.database import counted
 
 AN_HOUR = timedelta(hours=1)
 A_SECOND = timedelta(seconds=1)
@@ -53,16 +59,16 @@ async def changed(database: Database, entry: StageEntry) -> None:
 
 async def claimed(database: Database, limit: int = 10) -> list[Tell]:
     async with database.transaction() as session:
-        return await claim(session, MINE, limit=limit)
+        return await claim(session, StageEntry, MINE, limit=limit)
 
 
 async def ids_claimed(database: Database, limit: int = 10) -> list[int]:
-    return [tell.agenda.entry_id for tell in await claimed(database, limit)]
+    return [tell.agenda.row_id for tell in await claimed(database, limit)]
 
 
 async def marked(database: Database, told: dict[int, int], lease: UUID = MINE) -> set[int]:
     async with database.transaction() as session:
-        return await mark_told(session, lease, told)
+        return await mark_told(session, StageEntry, lease, told)
 
 
 async def now_is(database: Database, entry: StageEntry) -> StageEntry:
@@ -87,7 +93,7 @@ async def test_what_is_claimed_says_all_that_temporal_needs(database: Database) 
     assert [item.title for item in tell.agenda.items] == ["Remind"]
     assert tell.never_told
     assert (tell.item_type, tell.item_id) == (ItemType.DEAL, entry.item_id)
-    assert (tell.stage_id, tell.place) == (entry.stage_id, "Sales › New")
+    assert (tell.stage_id, tell.summary) == (entry.stage_id, f"Deal {entry.item_id} in Sales › New")
 
 
 async def test_what_is_told_already_is_not_claimed(database: Database) -> None:
@@ -140,12 +146,12 @@ async def test_two_who_claim_at_once_share_the_work(postgres_database_url: str) 
     first, second = await entered(database, LATER), await entered(database, LATER)
 
     async with database.transaction() as session:
-        mine = await claim(session, MINE, limit=1)
+        mine = await claim(session, StageEntry, MINE, limit=1)
         async with database.transaction() as other:
-            theirs = await claim(other, THEIRS, limit=2)
+            theirs = await claim(other, StageEntry, THEIRS, limit=2)
 
-    assert [tell.agenda.entry_id for tell in mine] == [first.id]
-    assert [tell.agenda.entry_id for tell in theirs] == [second.id]
+    assert [tell.agenda.row_id for tell in mine] == [first.id]
+    assert [tell.agenda.row_id for tell in theirs] == [second.id]
     await database.close()
 
 
@@ -206,9 +212,9 @@ async def test_who_has_lost_the_lease_marks_nothing(database: Database) -> None:
     assert noted == set()
     assert (await now_is(database, entry)).told_version == 0
     async with database.reading() as session:
-        assert await still_leased(session, MINE, {entry.id}) == {entry.id}
-        assert await still_leased(session, THEIRS, {entry.id}) == set()
-        assert await still_leased(session, MINE, set()) == set()
+        assert await still_leased(session, StageEntry, MINE, {entry.id}) == {entry.id}
+        assert await still_leased(session, StageEntry, THEIRS, {entry.id}) == set()
+        assert await still_leased(session, StageEntry, MINE, set()) == set()
 
 
 async def test_what_somebody_has_locked_is_marked_another_time(postgres_database_url: str) -> None:
@@ -227,7 +233,7 @@ async def test_what_somebody_has_locked_is_marked_another_time(postgres_database
 async def failed(database: Database) -> None:
     """Claim all there is and fail to tell it."""
     async with database.transaction() as session:
-        tells = await claim(session, MINE, limit=10)
+        tells = await claim(session, StageEntry, MINE, limit=10)
         await mark_failed(session, MINE, dict.fromkeys(tells, "UNAVAILABLE: no route"))
 
 
@@ -311,11 +317,11 @@ async def test_an_entry_whose_telling_is_forgotten_is_told_as_if_new(database: D
     )
 
     async with database.transaction() as session:
-        await tell_again(session, {entry.id})
-        await tell_again(session, set())
+        await tell_again(session, StageEntry, {entry.id})
+        await tell_again(session, StageEntry, set())
 
     (tell,) = await claimed(database)
-    assert (tell.agenda.entry_id, tell.never_told) == (entry.id, True)
+    assert (tell.agenda.row_id, tell.never_told) == (entry.id, True)
     assert (await now_is(database, other)).told_version == 1
 
 
@@ -418,3 +424,181 @@ async def test_what_is_told_again_is_a_new_version_and_no_lag_since_its_last_cha
         oldest = await oldest_untold(session)
     assert (again.told_version, again.agenda_version) == (0, 2)
     assert oldest == late
+
+
+# CRM activities: their reminders are told as the steps of stage entries are.
+
+
+async def a_call(
+    database: Database, *minutes_before: int, starts_at: datetime = NOON + AN_HOUR
+) -> CrmActivity:
+    """Plan a call with reminders for a new deal, whose entry Temporal knows already."""
+    entry = await entered(database, told=True)
+    async with database.transaction() as session:
+        deal = await session.get_one(Deal, entry.item_id)
+        return await planned(
+            session, deal, starts_at, *minutes_before, kind=CrmActivityKind.CALL, subject="Jane Doe"
+        )
+
+
+async def calls_claimed(database: Database) -> list[Tell]:
+    async with database.transaction() as session:
+        return await claim(session, CrmActivity, MINE, limit=10)
+
+
+async def told(database: Database, call: CrmActivity) -> None:
+    """Let Temporal know all of a call, and nobody have it claimed."""
+    async with database.transaction() as session:
+        present = await session.get_one(CrmActivity, call.id)
+        present.told_version = present.agenda_version
+        present.tell_after = present.lease_token = None
+
+
+async def test_what_is_claimed_of_a_call_names_it_and_its_item_but_nobody(
+    database: Database,
+) -> None:
+    call = await a_call(database, 15)
+
+    (tell,) = await calls_claimed(database)
+
+    assert [item.title for item in tell.agenda.items] == ["Remind 15 minutes before"]
+    assert tell.workflow_id == f"crm-activity-{call.id}"
+    assert tell.summary == f"Call {call.id} of deal {call.item_id}"
+    assert (tell.item_type, tell.item_id) == (ItemType.DEAL, call.item_id)
+    assert (tell.pipeline_id, tell.stage_id) == (None, None)
+    assert tell.begins
+
+
+async def test_calls_and_entries_are_claimed_apart(database: Database) -> None:
+    call = await a_call(database, 15)
+    entry = await entered(database, LATER)
+
+    assert await ids_claimed(database) == [entry.id]
+    assert [tell.agenda.row_id for tell in await calls_claimed(database)] == [call.id]
+
+
+async def test_a_call_without_reminders_begins_no_workflow(database: Database) -> None:
+    call = await a_call(database)
+
+    before = await calls_claimed(database)
+    async with database.transaction() as session:
+        (await session.get_one(CrmActivity, call.id)).told_version = 0
+    (tell,) = await calls_claimed(database)
+
+    assert before == []
+    assert not tell.begins
+
+
+async def test_more_calls_need_no_more_statements(database: Database) -> None:
+    await a_call(database, 15, 0)
+    with counted(database) as for_one:
+        await calls_claimed(database)
+    for _ in range(3):
+        await a_call(database, 15, 0)
+
+    with counted(database) as for_more:
+        found = await calls_claimed(database)
+
+    assert len(found) == 3
+    assert len(for_more) == len(for_one)
+
+
+async def test_marking_a_call_leaves_the_entry_of_the_same_number_alone(
+    database: Database,
+) -> None:
+    call = await a_call(database, 15)
+    entry = await entered(database, LATER)
+    await calls_claimed(database)
+    await claimed(database)
+    version = call.agenda_version
+
+    async with database.transaction() as session:
+        noted = await mark_told(session, CrmActivity, MINE, {call.id: version})
+
+    assert noted == {call.id}
+    assert await calls_claimed(database) == []
+    assert (await now_is(database, entry)).told_version == 0
+
+
+async def test_a_call_that_could_not_be_told_waits_and_says_why(database: Database) -> None:
+    await a_call(database, 15)
+    tells = await calls_claimed(database)
+
+    async with database.transaction() as session:
+        await mark_failed(session, MINE, dict.fromkeys(tells, "UNAVAILABLE"))
+
+    async with database.reading() as session:
+        assert await last_tell_error(session) == "UNAVAILABLE"
+    assert await calls_claimed(database) == []
+    async with database.transaction() as session:
+        await bring_forward(session)
+    assert len(await calls_claimed(database)) == 1
+
+
+async def test_an_empty_temporal_is_told_of_every_call_with_reminders_to_come(
+    database: Database,
+) -> None:
+    waiting, silent = await a_call(database, 15), await a_call(database)
+    await told(database, waiting)
+    await told(database, silent)
+
+    async with database.transaction() as session:
+        await tell_all_again(session)
+
+    assert [tell.agenda.row_id for tell in await calls_claimed(database)] == [waiting.id]
+
+
+async def test_a_reminder_that_is_more_than_a_minute_late_is_told_again(
+    database: Database,
+) -> None:
+    call = await a_call(database, 0)
+    await told(database, call)
+    due = NOON + AN_HOUR
+
+    before = await overdue(database, due + LATE)
+    after = await overdue(database, due + LATE + A_SECOND)
+
+    (tell,) = await calls_claimed(database)
+    assert (before, after) == (0, 1)
+    assert tell.never_told
+    assert tell.agenda.version == call.agenda_version + 1
+
+
+async def test_the_workflows_that_should_run_are_those_of_all_that_has_something_to_do(
+    database: Database,
+) -> None:
+    call, entry = await a_call(database, 15, 0), await entered(database, LATER, LATER)
+    await a_call(database)
+
+    async with database.reading() as session:
+        wanted = await wanted_workflows(session)
+
+    assert wanted == [f"deal-{entry.item_id}-entry-{entry.id}", f"crm-activity-{call.id}"]
+
+
+async def test_the_lag_is_that_of_calls_too(database: Database) -> None:
+    with clock.at(NOON - AN_HOUR):
+        await a_call(database, 0)
+    await entered(database, LATER)
+
+    async with database.reading() as session:
+        oldest = await oldest_untold(session)
+
+    assert oldest == NOON - AN_HOUR
+
+
+async def test_a_call_whose_workflow_was_terminated_is_told_anew_and_history_says_so(
+    database: Database,
+) -> None:
+    call, done = await a_call(database, 0), await a_call(database)
+    await told(database, call)
+
+    async with database.transaction() as session:
+        await tell_terminated_again(session, CrmActivity, [call.id, done.id])
+
+    (tell,) = await calls_claimed(database)
+    (line,) = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.CRM_ACTIVITY)
+    assert (tell.agenda.row_id, tell.never_told) == (call.id, True)
+    assert line.text == (
+        f"Workflow crm-activity-{call.id} was terminated in Temporal and is started again."
+    )

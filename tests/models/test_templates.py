@@ -167,6 +167,71 @@ def test_money_numbers_and_dates_read_as_the_reader_writes_them(locale: str, res
     assert plain(rendered(text, locale=locale)) == result
 
 
+NB, NNB = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    ("locale", "results"),
+    [
+        ("en", ["€1,234,567.50", "-1,234.5"]),
+        ("es", [f"1.234.567,50{NB}€", "-1.234,5"]),
+        ("pl", [f"1{NB}234{NB}567,50{NB}€", f"-1{NB}234,5"]),
+        ("de", [f"1.234.567,50{NB}€", "-1.234,5"]),
+        ("fr", [f"1{NNB}234{NNB}567,50{NB}€", f"-1{NNB}234,5"]),
+    ],
+)
+def test_no_number_breaks_at_the_end_of_a_line(locale: str, results: list[str]) -> None:
+    text = "{{ 1234567.5 | money: 'EUR' }}|{{ -1234.5 | number }}"
+
+    assert rendered(text, locale=locale).split("|") == results
+
+
+@pytest.mark.parametrize(
+    ("locale", "results"),
+    [
+        ("en", ["August 31, 2026", "Monday, August 31, 2026", "August 2026", "March 1, 2026"]),
+        (
+            "es",
+            [
+                "31 de agosto de 2026",
+                "lunes, 31 de agosto de 2026",
+                "agosto 2026",
+                "1 de marzo de 2026",
+            ],
+        ),
+        (
+            "pl",
+            ["31 sierpnia 2026", "poniedziałek, 31 sierpnia 2026", "sierpień 2026", "1 marca 2026"],
+        ),
+        ("de", ["31. August 2026", "Montag, 31. August 2026", "August 2026", "1. März 2026"]),
+        ("fr", ["31 août 2026", "lundi 31 août 2026", "août 2026", "1 mars 2026"]),
+    ],
+)
+def test_a_month_has_the_form_that_its_place_demands(locale: str, results: list[str]) -> None:
+    text = (
+        "{{ deal.close_date | date: 'long' }}|{{ deal.close_date | date: 'full' }}"
+        "|{{ deal.close_date | date: 'LLLL y' }}|{{ '2026-03-01' | date: 'long' }}"
+    )
+
+    assert rendered(text, locale=locale).split("|") == results
+
+
+@pytest.mark.parametrize(
+    ("locale", "result"),
+    [
+        ("en", f"7/1/26, 1:05{NNB}PM"),
+        ("es", "1/7/26, 13:05"),
+        ("pl", "1.07.2026, 13:05"),
+        ("de", "01.07.26, 13:05"),
+        ("fr", "01/07/2026 13:05"),
+    ],
+)
+def test_a_clock_has_the_hours_of_its_country(locale: str, result: str) -> None:
+    text = "{{ '2026-07-01T11:05:00Z' | datetime: 'short' }}"
+
+    assert rendered(text, locale=locale) == result
+
+
 def test_dates_and_times_are_localised_without_a_filter_too() -> None:
     text = "{{ deal.close_date }}, {{ deal.created_at }}"
 
@@ -621,3 +686,19 @@ def test_a_format_of_another_language_is_refused() -> None:
 
     with pytest.raises(ActionFailed, match="written like dd"):
         render(text, {"deal.created_at": FIRST}, locale="en", zone="UTC")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ deal.close_date }} {{ deal.created_at }}", "2026-08-31 2026-07-01T08:05:00+00:00"),
+        ("{{ deal.amount }}", "1234.50"),
+        ("{{ deal.products | map: 'name' }}", "Roof\nGutter"),
+        ("{{ deal.source }}", ""),
+        ("{{ deal.close_date | date: 'dd.MM.yyyy' }}", "31.08.2026"),
+    ],
+)
+def test_for_a_machine_dates_are_exact_and_each_of_several_values_has_a_line(
+    text: str, result: str
+) -> None:
+    assert render(text, VALUES, locale="de", zone="Europe/Berlin", exact=True) == result

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -16,8 +16,10 @@ from models.timing import (
     AfterDelay,
     AroundDate,
     AtOnce,
+    Clocks,
     Direction,
     Due,
+    Hours,
     TimeZoneName,
     Timing,
     Unit,
@@ -27,6 +29,7 @@ from models.timing import (
     check_zone,
     moment_of,
 )
+from models.working_time import USUAL_HOURS, Absence, Calendar, local
 
 TIMING: TypeAdapter[Timing] = TypeAdapter(Timing)
 
@@ -75,7 +78,7 @@ def moment(text: str) -> datetime:
 def test_at_once_is_due_at_the_anchor() -> None:
     anchor = moment("2026-08-31T10:00:00.123456Z")
 
-    assert AtOnce().due_at(anchor, MADRID) == anchor
+    assert AtOnce().due(None, anchor, Clocks(MADRID), 1) == Due(anchor)
 
 
 @pytest.mark.parametrize(
@@ -94,24 +97,40 @@ def test_at_once_is_due_at_the_anchor() -> None:
 def test_days_and_longer_follow_the_calendar_hours_and_shorter_the_clock(
     anchor: str, amount: int, unit: Unit, due: str
 ) -> None:
-    assert after(amount, unit).due_at(moment(anchor), MADRID) == moment(due)
+    assert after(amount, unit).ends_at(moment(anchor), MADRID) == moment(due)
 
 
 def test_a_clock_time_that_does_not_exist_moves_on_by_the_gap() -> None:
-    due = after(1, Unit.DAYS).due_at(moment("2026-03-28T02:30+01:00"), MADRID)
+    due = after(1, Unit.DAYS).ends_at(moment("2026-03-28T02:30+01:00"), MADRID)
 
     assert due == moment("2026-03-29T03:30+02:00")
 
 
 def test_of_a_clock_time_that_comes_twice_the_first_is_taken() -> None:
-    due = after(1, Unit.DAYS).due_at(moment("2026-10-24T02:30+02:00"), MADRID)
+    due = after(1, Unit.DAYS).ends_at(moment("2026-10-24T02:30+02:00"), MADRID)
+
+    assert due == moment("2026-10-25T02:30+02:00")
+
+
+@pytest.mark.parametrize(
+    ("anchor", "amount", "unit"),
+    [
+        ("2026-01-25T02:30+01:00", 9, Unit.MONTHS),
+        ("2020-10-25T02:30+01:00", 6, Unit.YEARS),
+        ("2020-10-25T02:30+02:00", 6, Unit.YEARS),
+    ],
+)
+def test_the_first_is_taken_wherever_it_is_counted_from(
+    anchor: str, amount: int, unit: Unit
+) -> None:
+    due = after(amount, unit).ends_at(moment(anchor), MADRID)
 
     assert due == moment("2026-10-25T02:30+02:00")
 
 
 @given(anchor=anchors, zone=zones, unit=units)
 def test_no_delay_is_the_anchor(anchor: datetime, zone: str, unit: Unit) -> None:
-    assert after(0, unit).due_at(anchor, zone) == anchor
+    assert after(0, unit).ends_at(anchor, zone) == anchor
 
 
 @given(anchor=anchors, zone=zones, unit=units, few=amounts, more=amounts)
@@ -120,7 +139,7 @@ def test_a_longer_delay_is_never_due_earlier(
 ) -> None:
     few, more = sorted((few % 900, more % 900))
 
-    first, second = after(few, unit).due_at(anchor, zone), after(more, unit).due_at(anchor, zone)
+    first, second = after(few, unit).ends_at(anchor, zone), after(more, unit).ends_at(anchor, zone)
 
     assert anchor <= first <= second
 
@@ -129,7 +148,7 @@ def test_a_longer_delay_is_never_due_earlier(
 def test_the_due_time_is_utc_and_keeps_the_microseconds(
     anchor: datetime, zone: str, unit: Unit, amount: int
 ) -> None:
-    due = after(amount, unit).due_at(anchor, zone)
+    due = after(amount, unit).ends_at(anchor, zone)
 
     assert due.tzinfo is UTC
     assert due.microsecond == anchor.microsecond
@@ -137,7 +156,7 @@ def test_the_due_time_is_utc_and_keeps_the_microseconds(
 
 @given(anchor=anchors, zone=zones, amount=st.integers(0, 10**9))
 def test_seconds_are_exact_in_every_zone(anchor: datetime, zone: str, amount: int) -> None:
-    assert after(amount, Unit.SECONDS).due_at(anchor, zone) == anchor + timedelta(seconds=amount)
+    assert after(amount, Unit.SECONDS).ends_at(anchor, zone) == anchor + timedelta(seconds=amount)
 
 
 @given(
@@ -149,12 +168,12 @@ def test_seconds_are_exact_in_every_zone(anchor: datetime, zone: str, amount: in
 def test_dst_never_raises(minutes: int, unit: Unit, amount: int, day: str) -> None:
     anchor = moment(day) + timedelta(minutes=minutes)
 
-    assert after(amount, unit).due_at(anchor, MADRID) >= anchor
+    assert after(amount, unit).ends_at(anchor, MADRID) >= anchor
 
 
 @pytest.mark.parametrize("unit", Unit)
 def test_a_thousand_years_are_accepted_and_can_be_counted(unit: Unit) -> None:
-    due = after(1000 * A_YEAR[unit], unit).due_at(moment("2026-01-01T00:00Z"), MADRID)
+    due = after(1000 * A_YEAR[unit], unit).ends_at(moment("2026-01-01T00:00Z"), MADRID)
 
     assert 3022 <= due.year <= 3026
 
@@ -214,7 +233,7 @@ def test_a_timing_reads_as_words(timing: Timing, words: str) -> None:
 
 def test_a_naive_anchor_is_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
-        after(1, Unit.DAYS).due_at(datetime(2026, 1, 1), "UTC")  # noqa: DTZ001 - the point
+        after(1, Unit.DAYS).ends_at(datetime(2026, 1, 1), "UTC")  # noqa: DTZ001 - the point
 
 
 def test_an_unknown_zone_is_refused_with_the_nearest_real_one() -> None:
@@ -284,7 +303,7 @@ def test_whatever_date_it_is_before_and_after_are_moments_in_utc(
     timings = [around("before", min(amount, 1000), unit), around("after", amount, unit)]
     anchor = moment("2027-01-01T00:00Z")
 
-    dues = [timing.due(value, anchor, zone) for timing in timings]
+    dues = [timing.due(value, anchor, Clocks(zone), 1) for timing in timings]
     moments = [timing.due_at(moment_of(value, zone) or BEGINNING, zone) for timing in timings]
 
     assert all(due.at is None or (due.at.tzinfo is UTC and due.at >= anchor) for due in dues)
@@ -368,13 +387,15 @@ FIRST_OF_MARCH = moment("2027-03-01T09:00Z")
 
 
 def test_a_moment_still_to_come_is_when_it_is_due() -> None:
-    due = around("before", 3).due(date(2027, 5, 1), FIRST_OF_MARCH, MADRID)
+    due = around("before", 3).due(date(2027, 5, 1), FIRST_OF_MARCH, Clocks(MADRID), 1)
 
     assert due == Due(moment("2027-04-28T00:00+02:00"))
 
 
 def test_a_moment_that_is_past_is_due_when_the_rule_starts_counting() -> None:
-    assert around("before", 3).due(date(2027, 3, 2), FIRST_OF_MARCH, MADRID) == Due(FIRST_OF_MARCH)
+    assert around("before", 3).due(date(2027, 3, 2), FIRST_OF_MARCH, Clocks(MADRID), 1) == Due(
+        FIRST_OF_MARCH
+    )
 
 
 @pytest.mark.parametrize(
@@ -400,13 +421,13 @@ def test_a_moment_that_is_past_is_skipped_if_the_rule_says_so(
 ) -> None:
     strict = timing.model_copy(update={"when_past": WhenPast.SKIP})
 
-    assert strict.due(value, FIRST_OF_MARCH, MADRID) == Due(None, reason)
+    assert strict.due(value, FIRST_OF_MARCH, Clocks(MADRID), 1) == Due(None, reason)
 
 
 def test_a_moment_that_is_just_now_is_not_past() -> None:
     timing = around("at", when_past="skip")
 
-    assert timing.due(FIRST_OF_MARCH, FIRST_OF_MARCH, MADRID) == Due(FIRST_OF_MARCH)
+    assert timing.due(FIRST_OF_MARCH, FIRST_OF_MARCH, Clocks(MADRID), 1) == Due(FIRST_OF_MARCH)
 
 
 @pytest.mark.parametrize("value", [None, "", "soon", "2027-03-01T10:00", 20270301, ["2027-03-01"]])
@@ -421,7 +442,7 @@ def test_a_moment_that_is_just_now_is_not_past() -> None:
 def test_without_a_date_it_waits_is_skipped_or_runs(
     value: object, when_empty: WhenEmpty, due: Due
 ) -> None:
-    assert around("at", when_empty=when_empty).due(value, FIRST_OF_MARCH, MADRID) == due
+    assert around("at", when_empty=when_empty).due(value, FIRST_OF_MARCH, Clocks(MADRID), 1) == due
 
 
 @pytest.mark.parametrize(
@@ -489,3 +510,257 @@ def test_a_rule_may_be_timed_around_every_date_of_the_item(timing: Timing) -> No
 )
 def test_any_other_field_is_refused_with_the_nearest_date(field: str, reason: str) -> None:
     assert check(around("at", field=field), DEALS) == [Problem("/field", reason)]
+
+
+WARSAW = "Europe/Warsaw"
+OFFICE = Calendar(USUAL_HOURS, WARSAW, "PL", days_off=frozenset({date(2027, 4, 15)}))
+TOKYO = Calendar(USUAL_HOURS, "Asia/Tokyo", "JP")
+WORKING = Clocks(WARSAW, OFFICE, TOKYO)
+FRIDAY_EVENING = moment("2027-03-05T17:00+01:00")
+properties = settings(max_examples=80, derandomize=True, deadline=None)
+
+
+def timed(**said: Any) -> Timing:
+    return TIMING.validate_python({"kind": "after_delay", "amount": 2, "unit": "hours"} | said)
+
+
+def due_of(timing: Timing, anchor: datetime, value: object = None) -> datetime | None:
+    return timing.due(value, anchor, WORKING, 4711).at
+
+
+@pytest.mark.parametrize(
+    ("said", "due"),
+    [
+        ({"kind": "at_once", "clock_time": "18:30"}, "2027-03-05T18:30+01:00"),
+        ({"kind": "at_once", "clock_time": "09:00"}, "2027-03-06T09:00+01:00"),
+        ({"clock_time": "09:00"}, "2027-03-06T09:00+01:00"),
+        ({"unit": "days", "clock_time": "09:00"}, "2027-03-07T09:00+01:00"),
+        ({"unit": "days", "clock_time": "09:00", "time_zone": "UTC"}, "2027-03-07T09:00Z"),
+        ({"unit": "months", "clock_time": "00:00"}, "2027-05-05T00:00+02:00"),
+        ({"working_hours": "company"}, "2027-03-08T10:00+01:00"),
+        ({"working_hours": "company", "unit": "days"}, "2027-03-09T17:00+01:00"),
+        ({"working_hours": "company", "unit": "weeks"}, "2027-03-19T17:00+01:00"),
+        (
+            {"working_hours": "company", "unit": "days", "clock_time": "08:00"},
+            "2027-03-09T09:00+01:00",
+        ),
+        ({"kind": "at_once", "working_hours": "company"}, "2027-03-05T17:00+01:00"),
+        (
+            {"kind": "at_once", "working_hours": "company", "clock_time": "16:00"},
+            "2027-03-08T16:00+01:00",
+        ),
+        ({"kind": "at_once", "working_hours": "responsible"}, "2027-03-08T09:00+09:00"),
+        ({"working_hours": "responsible"}, "2027-03-08T11:00+09:00"),
+    ],
+    ids=str,
+)
+def test_clock_and_working_time_are_counted_from_friday_evening(
+    said: dict[str, Any], due: str
+) -> None:
+    plain = {"amount": 2, "unit": "hours"} if said.get("kind") is None else {}
+    timing = TIMING.validate_python({"kind": "after_delay"} | plain | said)
+
+    assert due_of(timing, FRIDAY_EVENING) == moment(due)
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "due"),
+    [
+        ({"direction": "at"}, date(2027, 4, 14), "2027-04-14T09:00+02:00"),
+        ({"direction": "at"}, date(2027, 4, 15), "2027-04-16T09:00+02:00"),
+        ({"direction": "before", "amount": 1}, date(2027, 4, 15), "2027-04-13T09:00+02:00"),
+        ({"direction": "after", "amount": 1}, date(2027, 4, 15), "2027-04-19T09:00+02:00"),
+        (
+            {"direction": "before", "amount": 1, "unit": "months"},
+            date(2027, 5, 15),
+            "2027-04-14T09:00+02:00",
+        ),
+        (
+            {"direction": "before", "amount": 2, "unit": "hours"},
+            date(2027, 4, 16),
+            "2027-04-14T16:00+02:00",
+        ),
+        ({"direction": "at", "clock_time": "15:30"}, date(2027, 4, 17), "2027-04-19T15:30+02:00"),
+        (
+            {"direction": "before", "amount": 1, "clock_time": "07:00"},
+            date(2027, 4, 14),
+            "2027-04-12T18:00+02:00",
+        ),
+        ({"direction": "at"}, "2027-04-15T12:00:00+02:00", "2027-04-16T09:00+02:00"),
+        (
+            {"direction": "before", "amount": 1, "unit": "hours"},
+            "2027-04-14T09:30:00+02:00",
+            "2027-04-13T17:30+02:00",
+        ),
+    ],
+    ids=str,
+)
+def test_around_a_date_what_is_no_working_time_gives_way(
+    said: dict[str, Any], value: object, due: str
+) -> None:
+    timing = around(**({"working_hours": "company"} | said))
+
+    assert due_of(timing, FIRST_OF_MARCH, value) == moment(due)
+
+
+def test_a_moment_that_is_past_waits_for_working_time() -> None:
+    timing = around("at", working_hours="company")
+
+    assert due_of(timing, moment("2027-03-06T12:00Z"), date(2027, 1, 4)) == moment(
+        "2027-03-08T09:00+01:00"
+    )
+
+
+def test_of_a_date_the_day_is_decisive_and_the_clock_time_may_be_past() -> None:
+    skipping = around("at", clock_time="08:00", when_past="skip")
+    noon = moment("2027-03-05T12:00Z")
+
+    assert skipping.due(date(2027, 3, 5), noon, WORKING, 1).skipped is not None
+    assert skipping.due(date(2027, 3, 6), noon, WORKING, 1).at == moment("2027-03-06T08:00+01:00")
+
+
+def test_where_somebody_is_away_until_nobody_knows_the_company_counts() -> None:
+    away = Calendar(USUAL_HOURS, "Asia/Tokyo", absence=Absence(FIRST_OF_MARCH, None))
+    timing = timed(working_hours="responsible")
+
+    due = timing.due(None, FRIDAY_EVENING, Clocks(WARSAW, OFFICE, away), 1)
+
+    assert due.at == moment("2027-03-08T10:00+01:00")
+
+
+def test_where_nobody_is_responsible_the_company_counts() -> None:
+    due = timed(working_hours="responsible").due(None, FRIDAY_EVENING, Clocks(WARSAW, OFFICE), 1)
+
+    assert due.at == moment("2027-03-08T10:00+01:00")
+
+
+def test_the_runs_of_many_items_are_spread_and_each_keeps_its_moment() -> None:
+    timing = timed(kind="after_delay", amount=1, unit="hours", spread_minutes=60)
+
+    dues = [timing.due(None, FIRST_OF_MARCH, WORKING, run_id).at for run_id in range(1000)]
+    again = [timing.due(None, FIRST_OF_MARCH, WORKING, run_id).at for run_id in range(1000)]
+
+    begin = FIRST_OF_MARCH + timedelta(hours=1)
+    assert dues == again
+    assert min(filter(None, dues)) >= begin
+    assert max(filter(None, dues)) < begin + timedelta(hours=1)
+    assert len(set(dues)) > 500
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ({}, None),
+        (
+            {"kind": "around_date", "field": "deal.close_date", "direction": "after"},
+            "2027-03-04T17:00+01:00",
+        ),
+    ],
+)
+def test_of_working_days_a_short_one_counts_too_where_the_clock_time_is_said(
+    said: dict[str, Any], value: str | None
+) -> None:
+    short = USUAL_HOURS.model_copy(update={"fri": [["09:00", "14:00"]]})
+    clocks = Clocks(WARSAW, Calendar(short, WARSAW))
+    timing = timed(unit="days", amount=1, clock_time="09:00", working_hours="company", **said)
+
+    due = timing.due(value, moment("2027-03-04T17:00+01:00"), clocks, 1)
+
+    assert due.at == moment("2027-03-05T09:00+01:00")
+
+
+def test_what_is_spread_stays_in_working_time() -> None:
+    timing = timed(unit="minutes", amount=55, working_hours="company", spread_minutes=120)
+
+    dues = [timing.due(None, FRIDAY_EVENING, WORKING, run_id).at for run_id in range(50)]
+
+    assert all(OFFICE.is_working(due) for due in dues if due)
+    assert {local(due, WARSAW).date() for due in dues if due} == {
+        date(2027, 3, 5),
+        date(2027, 3, 8),
+    }
+
+
+timings: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    clock_time=st.none() | st.sampled_from(["00:00", "02:30", "09:00", "23:59"]),
+    time_zone=st.none() | zones,
+    working_hours=st.none() | st.sampled_from(Hours),
+    spread_minutes=st.sampled_from([0, 1, 60]),
+)
+near = st.datetimes(datetime(2026, 1, 1), datetime(2028, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+spans = st.tuples(st.integers(1, 400), units)
+
+
+@given(timings, near, spans, zones)
+@properties
+def test_however_it_is_timed_it_is_never_due_before_its_anchor_nor_off_its_hours(
+    said: dict[str, Any], anchor: datetime, span: tuple[int, Unit], zone: str
+) -> None:
+    clocks = Clocks(zone, OFFICE, TOKYO)
+    timing = after(*span).model_copy(update=said)
+
+    due = timing.due(None, anchor, clocks, 7).at
+
+    counted = {None: [], Hours.COMPANY: [OFFICE], Hours.RESPONSIBLE: [TOKYO]}
+    assert due is not None
+    assert due >= anchor
+    assert all(calendar.is_working(due) for calendar in counted[timing.working_hours])
+
+
+@given(timings, near, near, spans, zones)
+@properties
+def test_however_it_is_timed_a_later_anchor_is_never_due_earlier(
+    said: dict[str, Any], one: datetime, other: datetime, span: tuple[int, Unit], zone: str
+) -> None:
+    clocks = Clocks(zone, OFFICE, TOKYO)
+    timing = after(*span).model_copy(update=said)
+    early, late = sorted([one, other])
+
+    first, second = (timing.due(None, anchor, clocks, 7).at for anchor in (early, late))
+
+    assert first is not None
+    assert second is not None
+    assert first <= second
+
+
+@given(timings, near, st.dates(date(2026, 1, 1), date(2028, 12, 31)), zones)
+@properties
+def test_at_a_clock_time_it_is_that_time_where_nothing_stands_against_it(
+    said: dict[str, Any], anchor: datetime, day: date, zone: str
+) -> None:
+    timing = around("at", clock_time="12:15", time_zone=said["time_zone"])
+
+    due = timing.due(day, BEGINNING, Clocks(zone, OFFICE, TOKYO), 7).at
+
+    assert due is not None
+    assert f"{local(due, said['time_zone'] or zone):%Y-%m-%d %H:%M}" == f"{day} 12:15"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"clock_time": "09:00", "time_zone": "UTC"}, "2 hours after, at 09:00, in UTC"),
+        ({"working_hours": "company"}, "2 hours after, in the working time of the company"),
+        ({"spread_minutes": 5}, "2 hours after, spread over 5 minutes"),
+    ],
+)
+def test_a_timing_is_told_in_words(said: dict[str, Any], words: str) -> None:
+    assert timed(**said).in_words() == words
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"clock_time": "24:00"},
+        {"clock_time": "9:00"},
+        {"time_zone": "Warsaw"},
+        {"working_hours": "mine"},
+        {"spread_minutes": -1},
+        {"spread_minutes": 1441},
+    ],
+    ids=str,
+)
+def test_a_clock_that_cannot_be_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        timed(**said)

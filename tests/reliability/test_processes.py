@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,29 @@ async def test_stopping_and_starting_again_goes_on_where_it_was(
     token = installation.home / "admin-token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(await tasks(installation, item)) == 1
+
+
+async def test_a_reminder_comes_once_though_everything_was_stopped_meanwhile(
+    installation: Installation,
+) -> None:
+    first = await installation.dev()
+    async with installation.api() as http:
+        stage, _ = await stage_with_rule(http, AT_ONCE)
+        deal = await posted(http, "/v1/deals", {"title": "Roof", "stage_id": stage})
+        soon = datetime.now(UTC) + timedelta(seconds=4)
+        call = {"kind": "call", "subject": "Offer", "item_id": deal["id"], "reminders": [0]}
+        await posted(http, "/v1/crm-activities", call | {"starts_at": soon.isoformat()})
+    await installation.end(first)
+
+    await installation.dev()
+
+    assert len(await until(lambda: notifications(installation, "«Offer»"))) == 1
+
+
+async def notifications(installation: Installation, about: str) -> list[Any]:
+    async with installation.api() as http:
+        every = (await http.get("/v1/notifications")).json()["items"]
+    return [each for each in every if about in each["text"]]
 
 
 async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_when_it_is_back(

@@ -10,12 +10,13 @@ from temporalio.client import WorkflowExecutionStatus
 
 from models.clock import now
 from models.contact import Contact
+from models.entering import create_item, enter_stage
 from models.history import HistoryEntry, HistoryKind
 from models.installation import Installation, installation
 from models.item import Deal, lock_item
 from models.pipeline import Stage, find_stage
 from models.rule_run import RunState, postpone, run_now, skip
-from models.stage_entry import Cause, StageEntry, create_item, enter_stage, lock_run
+from models.stage_entry import Cause, StageEntry, lock_run
 from models.task import Task
 from models.telling import LEASE
 from models.user import User

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from tests.fixtures.temporal import dev_server
-from tests.workflows.shapes import SERVER_SETTINGS, SHAPES, Stage
+from tests.workflows.shapes import REMINDER_SHAPES, SERVER_SETTINGS, SHAPES, Desk, Stage
 
 HISTORIES = Path(__file__).parent / "histories"
+EVERY_SHAPE = SHAPES | REMINDER_SHAPES
 
 
 async def record(name: str) -> None:
     async with dev_server(*SERVER_SETTINGS.get(name, ())) as temporal:
-        stage = Stage(temporal, task_queue="recording")
+        place = Desk if name in REMINDER_SHAPES else Stage
+        stage = place(temporal, task_queue="recording")
         async with stage.workers():
-            handle = await SHAPES[name](stage)
+            handle = await EVERY_SHAPE[name](stage)
             history = await handle.fetch_history()
     events = json.loads(history.to_json(), object_hook=without_stack_traces)
     (HISTORIES / f"{name}.json").write_text(json.dumps(events, indent=1) + "\n")
@@ -36,4 +38,4 @@ async def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or list(SHAPES)))
+    asyncio.run(main(sys.argv[1:] or list(EVERY_SHAPE)))

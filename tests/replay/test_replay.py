@@ -11,9 +11,8 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from models.agenda import Agenda
-from tests.replay.record import HISTORIES
-from tests.workflows.shapes import SHAPES
-from workflows.stage_entry import StageEntryWorkflow
+from relay import WORKFLOWS
+from tests.replay.record import EVERY_SHAPE, HISTORIES
 
 
 def saved(shape: str) -> WorkflowHistory:
@@ -32,15 +31,16 @@ class ChangedWorkflow:
         return agenda.totals
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EVERY_SHAPE)
 async def test_todays_workflow_continues_a_history_of_this_shape(shape: str) -> None:
-    replayer = Replayer(workflows=[StageEntryWorkflow], data_converter=pydantic_data_converter)
+    workflows = list(WORKFLOWS.values())
+    replayer = Replayer(workflows=workflows, data_converter=pydantic_data_converter)
 
     await replayer.replay_workflow(saved(shape))
 
 
 async def test_no_history_is_saved_of_a_shape_that_nobody_knows() -> None:
-    assert {path.stem for path in HISTORIES.glob("*.json")} == set(SHAPES)
+    assert {path.stem for path in HISTORIES.glob("*.json")} == set(EVERY_SHAPE)
 
 
 async def test_a_workflow_changed_without_a_patch_is_found_out() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ActivityError
 from temporalio.testing import WorkflowEnvironment
 
-from models.agenda import Agenda
+from models.agenda import AnyAgenda
 from tests.fixtures.temporal import dev_server
 from tests.workflows.shapes import (
     A_DAY,
@@ -40,7 +41,7 @@ from tests.workflows.shapes import (
     restarted_by_signal_with_start,
     retimed,
 )
-from workflows.stage_entry import DELIVERIES, one_line
+from workflows.agenda import DELIVERIES, one_line
 
 A_CENTURY = timedelta(days=36_500)
 
@@ -247,7 +248,7 @@ async def test_an_agenda_told_after_the_end_starts_the_workflow_again(stage: Sta
 
 
 async def test_the_reply_of_a_step_does_not_undo_a_newer_agenda(stage: Stage) -> None:
-    async def replies_with_what_it_saw(*_: object) -> Agenda:
+    async def replies_with_what_it_saw(*_: object) -> AnyAgenda[Any]:
         return seen
 
     step = Held(replies_with_what_it_saw)
@@ -424,7 +425,7 @@ async def test_deliveries_have_a_task_queue_of_their_own(stage: Stage) -> None:
 
 
 async def test_the_end_of_a_delivery_may_bring_the_next_step(stage: Stage) -> None:
-    async def goes_on(database: StandIn, _: int) -> Agenda:
+    async def goes_on(database: StandIn, _: int) -> AnyAgenda[Any]:
         return database.change(stage.item(2), stage.item(3, after=HALF_A_YEAR))
 
     delivery = Held(goes_on)

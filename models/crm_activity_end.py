@@ -1,0 +1,148 @@
+"""How CRM activities end: somebody completes them, or their item leaves the stage or is deleted.
+
+Whoever calls holds the locks of the items, and of single CRM activities that are named.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import clock
+from models.base import assign
+from models.crm_activity import (
+    Completion,
+    CrmActivity,
+    CrmActivityStatus,
+    planned_for,
+)
+from models.history import HistoryEntry, HistoryKind, about_item
+from models.item import Item
+from models.reminders import move_reminders, stop_reminders_of
+from models.user import User
+
+
+async def complete_those(
+    session: AsyncSession,
+    crm_activity_ids: Collection[int],
+    completion: Completion,
+    *,
+    by: User | None,
+    **also: Any,
+) -> None:
+    """Complete planned CRM activities; nobody is reminded of them any more.
+
+    `also` are columns to set with it. Without a person it was automation.
+    """
+    await _assign(session, crm_activity_ids, _completed(completion, by, clock.now()) | also)
+    await stop_reminders_of(session, crm_activity_ids)
+
+
+def as_completed(crm_activity: CrmActivity, by: User | None, at: datetime) -> None:
+    """Let a new CRM activity begin as completed at that moment: it tells of what has happened."""
+    assign(crm_activity, _completed(Completion.PERSON, by, at))
+
+
+def _completed(completion: Completion, by: User | None, at: datetime) -> dict[str, Any]:
+    return {
+        "status": CrmActivityStatus.COMPLETED,
+        "completed_at": at,
+        "completed_by_id": None if by is None else by.id,
+        "completion": completion,
+    }
+
+
+async def take_up(session: AsyncSession, crm_activity: CrmActivity) -> None:
+    """Let a completed CRM activity be planned again, with the reminders that are still to come."""
+    planned = {
+        "status": CrmActivityStatus.PLANNED,
+        "completed_at": None,
+        "completed_by_id": None,
+        "completion": None,
+    }
+    await _assign(session, [crm_activity.id], planned)
+    move_reminders(session, crm_activity)
+
+
+async def _assign(
+    session: AsyncSession, crm_activity_ids: Collection[int], values: Mapping[str, Any]
+) -> None:
+    """Give many CRM activities the same status in one statement."""
+    await session.execute(
+        update(CrmActivity)
+        .where(CrmActivity.id.in_(crm_activity_ids))
+        .values(version=CrmActivity.version + 1, revised_at=clock.now(), **values)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def complete_left(
+    session: AsyncSession, items: Sequence[Item], *, by: User | None
+) -> list[HistoryEntry]:
+    """Complete what completes itself now that these items leave their stages.
+
+    In few statements for any number of items, of whom none has entered another stage yet.
+    Returns the lines for their history, to be signed.
+    """
+    by_id = {item.id: item for item in items}
+    rows = await session.execute(
+        select(CrmActivity.id, CrmActivity.item_id, CrmActivity.kind, CrmActivity.subject)
+        .where(
+            CrmActivity.item_id.in_(by_id),
+            CrmActivity.status == CrmActivityStatus.PLANNED,
+            CrmActivity.complete_on_stage_change,
+            CrmActivity.deleted_at.is_(None),
+        )
+        .order_by(CrmActivity.id)
+        .with_for_update(key_share=True)
+    )
+    found = rows.all()
+    if not found:
+        return []
+    await complete_those(session, [row.id for row in found], Completion.STAGE_CHANGE, by=by)
+    return [
+        about_status(
+            by_id[row.item_id],
+            row.id,
+            f"The item left the stage: {row.kind} {row.id} «{row.subject}» is completed.",
+            CrmActivityStatus.COMPLETED,
+        )
+        for row in found
+    ]
+
+
+def about_status(
+    item: Item, crm_activity_id: int, text: str, new: CrmActivityStatus
+) -> HistoryEntry:
+    """Write a line about a CRM activity that has this status from now on, and had the other."""
+    line = about(item, crm_activity_id, text)
+    [old] = set(CrmActivityStatus) - {new}
+    line.field, line.old, line.new = "status", old, new
+    return line
+
+
+def about(item: Item, crm_activity_id: int, text: str) -> HistoryEntry:
+    """Write a line about a CRM activity into the history of its item."""
+    line = about_item(item, HistoryKind.CRM_ACTIVITY, text)
+    line.subject_type, line.subject_id = "crm activity", crm_activity_id
+    return line
+
+
+async def let_rest(session: AsyncSession, item_ids: Collection[int]) -> None:
+    """Remind nobody of what is planned for items that are being deleted."""
+    found = await session.scalars(
+        select(CrmActivity.id)
+        .where(CrmActivity.item_id.in_(item_ids), CrmActivity.status == CrmActivityStatus.PLANNED)
+        .order_by(CrmActivity.id)
+        .with_for_update(key_share=True)
+    )
+    if there := found.all():
+        await stop_reminders_of(session, there)
+
+
+async def wake(session: AsyncSession, item: Item) -> None:
+    """Let people be reminded again of what is still to come for an item that was restored."""
+    for crm_activity in await planned_for(session, item):
+        move_reminders(session, crm_activity)
