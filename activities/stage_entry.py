@@ -209,7 +209,7 @@ class StageEntryActivities:
         session = place.session
         if isinstance(error, IntegrityError):
             log.error("An action ran into a constraint", run_id=place.run.id, exc_info=error)
-        reason = error.message if isinstance(error, CrmError) else _constraint(error)
+        reason = error.reason if isinstance(error, CrmError) else _constraint(error)
         if action.otherwise is not None:
             await load_whole(session, place.run.item)
             with acting(place.run.id):

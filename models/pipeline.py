@@ -204,9 +204,9 @@ async def chosen_stage(
         reason = f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}."
         raise Invalid(Problem("/stage", reason))
     if pipeline.item_type is not item_type:
-        raise Invalid(
-            Problem("/stage", f"Stage {stage.id} «{stage.name}» is for {pipeline.item_type}s.")
-        )
+        field = "/stage" if pipeline_id is None else "/pipeline"
+        reason = f"Stage {stage.id} «{stage.name}» is for {pipeline.item_type}s."
+        raise Invalid(Problem(field, reason))
     return stage
 
 

@@ -18,12 +18,12 @@ from activities.registry import (
     as_title,
     rule_action,
 )
-from models.errors import Conflict, Invalid, NotFound, Problem
+from models.errors import Invalid, Problem
 from models.fields import FieldKind
 from models.item import Deal, Item
 from models.item_type import ItemType
 from models.languages import translated
-from models.pipeline import Stage, find_stage, first_stage
+from models.pipeline import Stage, chosen_stage
 from models.templates import Template
 from models.timeline import TimelineComment, copy_timeline
 
@@ -54,27 +54,15 @@ class CopyDeal(ActionParams):
             target = await self.target(place.session, place.stage.pipeline_id)
         except Invalid as error:
             return error.problems
-        except NotFound as error:
-            return [Problem("/stage", error.message)]
-        except Conflict as error:
-            return [Problem("/pipeline", error.message)]
         if target.id == place.stage.id and place.unhindered:
             reason = "The copy would enter the rule's own stage and be copied at once, for ever."
             return [Problem("/stage", reason)]
         return []
 
     async def target(self, session: AsyncSession, own_pipeline_id: int) -> Stage:
-        """Return the stage that the copy enters; raises a `CrmError` where there is none."""
+        """Return the stage that the copy enters; raises `Invalid` where there is none."""
         pipeline_id = self.pipeline or own_pipeline_id
-        if self.stage is None:
-            return await first_stage(session, ItemType.DEAL, pipeline_id)
-        stage = await find_stage(session, self.stage)
-        if stage.pipeline_id != pipeline_id:
-            reason = f"Stage {stage.id} «{stage.name}» is not of pipeline {pipeline_id}."
-            raise Invalid(Problem("/stage", reason))
-        if stage.pipeline.item_type is not ItemType.DEAL:
-            raise Invalid(Problem("/pipeline", f"Pipeline {pipeline_id} is not for deals."))
-        return stage
+        return await chosen_stage(session, ItemType.DEAL, pipeline_id, self.stage)
 
 
 @rule_action(

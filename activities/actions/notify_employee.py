@@ -2,15 +2,8 @@
 
 from pydantic import Field
 
-from activities.registry import (
-    ActionContext,
-    ActionGroup,
-    ActionParams,
-    Result,
-    UserChoice,
-    rule_action,
-)
-from models.fields import FieldKind
+from activities.notices import RESULTS, notify_all
+from activities.registry import ActionContext, ActionGroup, ActionParams, UserChoice, rule_action
 from models.item_type import ItemType
 from models.templates import Template
 
@@ -29,19 +22,11 @@ class NotifyEmployee(ActionParams):
     title="Notify employee",
     group=ActionGroup.COMMUNICATION,
     items=ItemType,
-    results=[
-        Result("recipients", "Recipients", FieldKind.TEXT),
-        Result("count", "How many were notified", FieldKind.NUMBER),
-    ],
+    results=RESULTS,
 )
 async def notify_employee(params: NotifyEmployee, context: ActionContext) -> str:
     """Notify the recipients with a link to the item, each in their language; automation sends it.
 
     Of a department all who work there are told.
     """
-    recipients = await context.users(params.recipients)
-    for recipient in recipients:
-        context.notify(recipient, context.render(params.text, reader=recipient))
-    names = ", ".join(recipient.name for recipient in recipients)
-    context.leave(recipients=names, count=len(recipients))
-    return f"Notified {names}."
+    return await notify_all(params.text, params.recipients, context, sender=None)

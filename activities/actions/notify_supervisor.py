@@ -2,15 +2,8 @@
 
 from pydantic import Field
 
-from activities.registry import (
-    ActionContext,
-    ActionGroup,
-    ActionParams,
-    Result,
-    UserChoice,
-    rule_action,
-)
-from models.fields import FieldKind
+from activities.notices import RESULTS, notify_all
+from activities.registry import ActionContext, ActionGroup, ActionParams, UserChoice, rule_action
 from models.item_type import ItemType
 from models.templates import Template
 
@@ -29,17 +22,10 @@ class NotifySupervisor(ActionParams):
     title="Notify supervisor",
     group=ActionGroup.EMPLOYEE_CONTROL,
     items=ItemType,
-    results=[
-        Result("recipients", "Recipients", FieldKind.TEXT),
-        Result("count", "How many were notified", FieldKind.NUMBER),
-    ],
+    results=RESULTS,
 )
 async def notify_supervisor(params: NotifySupervisor, context: ActionContext) -> str:
     """Notify the supervisor with a link to the item; with a delay only if it is still there."""
-    recipients = await context.users(params.recipients)
-    for recipient in recipients:
-        text = context.render(params.text, reader=recipient)
-        context.notify(recipient, text, sender=context.item.responsible)
-    names = ", ".join(recipient.name for recipient in recipients)
-    context.leave(recipients=names, count=len(recipients))
-    return f"Notified {names}."
+    return await notify_all(
+        params.text, params.recipients, context, sender=context.item.responsible
+    )

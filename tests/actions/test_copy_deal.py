@@ -256,6 +256,20 @@ async def test_it_begins_in_the_stage_chosen(
     assert (await copy_of(database, deal)).stage_id == running.id
 
 
+async def test_where_its_stage_is_of_another_pipeline_by_now_it_fails_with_a_plain_sentence(
+    database: Database, runner: Runner, sales: list[Stage], installing: list[Stage]
+) -> None:
+    planning = installing[0]
+    _, entry = await won(database, sales, params={"stage": planning.id})
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"Stage {planning.id} «Planning» is not of pipeline {sales[0].pipeline_id}.",
+    )
+
+
 async def test_the_copy_is_for_the_person_chosen(
     database: Database, runner: Runner, sales: list[Stage]
 ) -> None:
