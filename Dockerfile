@@ -12,6 +12,7 @@ RUN pip install --require-hashes --requirement requirements/base.txt
 COPY pyproject.toml README.md cli.py devserver.py relay.py sample_company.py worker.py ./
 COPY activities activities
 COPY api api
+COPY documents documents
 COPY exchange exchange
 COPY models models
 COPY workflows workflows

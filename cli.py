@@ -43,7 +43,7 @@ from models.migrations import migrate as migrate_database
 from models.migrations import revisions
 from models.notices import Notices
 from models.retiming import retimed
-from models.settings import Settings, variable
+from models.settings import Settings, WrongSettings, variable
 from models.stage_entry import Automation
 from models.telling import tell_all_again, wanted_workflows
 from models.user import Role, User
@@ -61,6 +61,9 @@ ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
 FRESH = timedelta(minutes=1)
 MOST_SHOWN = 50
 """Runs that `cuebook retime` tells of one by one."""
+
+STOP_PATIENCE = 5
+"""Seconds that clients get, once the API is to end, to take what they have asked for."""
 
 LONGEST_LIFE = validators.Number(gte=1, lte=36_500)
 
@@ -88,7 +91,7 @@ async def dev() -> None:
         database = await stack.enter_async_context(_opened(settings))
         await migrate_database(database)
         token = await _first_time(database, settings)
-        await stack.enter_async_context(_serving(database, settings))
+        await stack.enter_async_context(serving_api(database, settings))
         client = await _unless_stopped(connect(settings), stop)
         if client is None:
             return
@@ -112,7 +115,7 @@ async def api() -> None:
     async with (
         _opened(settings) as database,
         Notices(settings.listen_url) as notices,
-        _serving(database, settings),
+        serving_api(database, settings),
     ):
         database.on_agenda_change(notices.announce)
         log.info("API runs", url=settings.url)
@@ -408,7 +411,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(database: Database, settings: Settings) -> AsyncIterator[None]:
+async def serving_api(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Serve the API within the block; streams end with it, and whoever is slow soon after."""
     served = create_app(database, settings)
     served.openapi()  # It takes a second: the first who asks for it would keep everybody waiting.
     server = _Server(
@@ -418,6 +422,7 @@ async def _serving(database: Database, settings: Settings) -> AsyncIterator[None
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
+            timeout_graceful_shutdown=STOP_PATIENCE,
             ws="none",
         )
     )
@@ -425,6 +430,7 @@ async def _serving(database: Database, settings: Settings) -> AsyncIterator[None
     try:
         yield
     finally:
+        served.state.streams.end()
         server.should_exit = True
         await serving
 
@@ -476,10 +482,10 @@ Try it: which deals are there?
 
 def main() -> None:
     """Run the command; a fact that stands in the way is one line, not a traceback."""
-    configure_logs(Settings.of_environment())
     try:
+        configure_logs(Settings.of_environment())
         app()
-    except (CannotLoad, CannotStart, NotOnSqlite, NoTemporal, CrmError) as refusal:
+    except (CannotLoad, CannotStart, NotOnSqlite, NoTemporal, WrongSettings, CrmError) as refusal:
         out.print(f"cuebook: {refusal}", markup=False)
         exit_at_once(1)
     except SystemExit as end:

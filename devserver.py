@@ -29,6 +29,8 @@ DYNAMIC_CONFIG = (
     "system.forceNexusEndpointRefreshOnRead=false",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
+    # Each stage has its turn: see the relay.
+    "matching.enableFairness=true",
 )
 
 STOP_PATIENCE = 15

@@ -11,6 +11,7 @@ from sqlalchemy import delete
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
+    Priority,
     SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -217,6 +218,7 @@ class Relay:
             start_signal_args=[tell.agenda] if signal else [],
             static_summary=tell.summary[:200],
             search_attributes=_search_attributes(tell),
+            priority=_fair_share(tell),
             rpc_timeout=ONE_CALL,
         )
 
@@ -314,6 +316,18 @@ class Relay:
             await session.execute(
                 delete(WorkerHeartbeat).where(WorkerHeartbeat.beat_at < now - FORGET_WORKERS)
             )
+
+
+def _fair_share(tell: Tell) -> Priority:
+    """Let the entries of each stage have their turn, and the reminders of all CRM activities.
+
+    Where more is to be done than workers can do, Temporal takes the next step of another stage each
+    time: a thousand deals that enter one, or are due in it at nine o'clock, hold up each other and
+    nobody else. Actions and deliveries inherit it. A server must have `matching.enableFairness`;
+    one that has not does first what came first.
+    """
+    whose = "crm-activities" if tell.stage_id is None else f"stage-{tell.stage_id}"
+    return Priority(fairness_key=whose)
 
 
 def _search_attributes(tell: Tell) -> TypedSearchAttributes:

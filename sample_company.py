@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from models.crm_activity import CrmActivity, CrmActivityKind
 from models.crm_activity_edit import put_crm_activity, take_client
 from models.database import Database
 from models.department import Department
+from models.document_template import TemplateFile, add_template
 from models.entering import create_item
 from models.field_definition import FieldDefinition, add_definition
 from models.fields import FieldKind
@@ -24,11 +26,60 @@ from models.item import Deal, Invoice, Lead, Quote
 from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage, StageKind
 from models.product_row import ProductRow
+from models.resource import Resource
 from models.stage_entry import Cause
 from models.user import Role, User
 
 A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
 SIX_MONTHS = {"kind": "after_delay", "amount": 6, "unit": "months"}
+
+
+FIELDS_OF_OFFER = (
+    "document.number",
+    "document.date",
+    "deal.title",
+    "contact.name",
+    "company.name",
+    "deal.products",
+    "deal.amount",
+    "responsible.name",
+)
+"""What `sample_offer` uses."""
+
+
+def sample_offer() -> bytes:
+    """Return a template of an offer, as it would be written with Word."""
+    from docx import Document  # noqa: PLC0415 - slow to import, for a first start only
+
+    document = Document()
+    document.add_heading("Offer {{ document.number }}", level=1)
+    for text in (
+        "{{ document.date | date }}",
+        "{{ deal.title }}",
+        "For {{ contact.name }}{% if company.name %}, {{ company.name }}{% endif %}",
+    ):
+        document.add_paragraph(text)
+    rows = (
+        ("What", "How many", "Price", "Total"),
+        ("{%tr for row in deal.products %}", "", "", ""),
+        (
+            "{{ row.name }}",
+            "{{ row.quantity | number }}",
+            "{{ row.price | money }}",
+            "{{ row.total | money }}",
+        ),
+        ("{%tr endfor %}", "", "", ""),
+        ("Together", "", "", "{{ deal.amount | money }}"),
+    )
+    table = document.add_table(len(rows), len(rows[0]), style="Table Grid")
+    for line, row in zip(table.rows, rows, strict=True):
+        for cell, text in zip(line.cells, row, strict=True):
+            cell.text = text
+    document.add_paragraph()
+    document.add_paragraph("{{ responsible.name }}")
+    file = BytesIO()
+    document.save(file)
+    return file.getvalue()
 
 
 async def load_sample_company(database: Database) -> bool:
@@ -49,6 +100,15 @@ async def _load(session: AsyncSession) -> None:
     await session.flush()
     await _custom_fields(session)
     await _rules(session, stages, people["ada"])
+    file = TemplateFile(sample_offer(), "offer.docx", FIELDS_OF_OFFER)
+    await add_template(
+        session,
+        file,
+        people["ada"],
+        name="Offer",
+        item_type=ItemType.DEAL,
+        number_format="O-{year}-{number:04}",
+    )
     await _clients_and_items(session, stages, people)
 
 
@@ -120,11 +180,13 @@ async def _custom_fields(session: AsyncSession) -> None:
         (ItemType.DEAL, "roof", "Kind of roof", FieldKind.LIST, ["Flat", "Gable", "Hipped"]),
         (ItemType.DEAL, "area", "Area in m²", FieldKind.NUMBER, []),
         (ItemType.LEAD, "campaign", "Campaign", FieldKind.TEXT, []),
+        (ItemType.DEAL, "visit", "Visit to the roof", FieldKind.BOOKING, []),
     ):
         definition = FieldDefinition(
             item_type=item_type, name=name, title=title, kind=kind, choices=list(choices)
         )
         await add_definition(session, definition)
+    session.add(Resource(name="Lifting platform", description="For roofs up to 18 m."))
 
 
 async def _rules(session: AsyncSession, stages: dict[str, Stage], by: User) -> None:

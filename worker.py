@@ -14,14 +14,17 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from activities.channels import open_channels
 from activities.crm_activity import ReminderActivities
+from activities.delivery import BEAT, DeliveryActivities
 from activities.stage_entry import StageEntryActivities
 from models.database import Database
 from models.logs import configure_logs
 from models.notices import Notices
 from models.rule_run import Hold, release_all
-from models.settings import Automation, Settings, variable
+from models.settings import Automation, Settings, WrongSettings, variable
 from relay import TASK_QUEUE, WORKFLOWS, Relay
+from workflows.agenda import deliveries_of
 
 log = structlog.get_logger()
 
@@ -29,6 +32,13 @@ GRACE = timedelta(seconds=20)
 """How long actions under way may take to end when the worker is told to stop."""
 
 CACHED_WORKFLOWS = 300
+WORKFLOWS_AT_ONCE = 10
+"""That decide at a time what comes next: one process has one thread for them, and whatever it has
+taken from Temporal already stands before what is more urgent."""
+
+MOST_DELIVERIES = 20
+"""Sent at a time; each holds a connection to the database only before and after."""
+
 CONNECT_PAUSE = 1.0
 
 
@@ -78,15 +88,34 @@ async def running_worker(
         ],
         max_concurrent_activities=database.pool_size,
         max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_workflow_tasks=WORKFLOWS_AT_ONCE,
         graceful_shutdown_timeout=GRACE,
     )
-    async with worker:
-        relaying = asyncio.create_task(relay.run())
-        try:
-            yield relay
-        finally:
-            relaying.cancel()
-            await asyncio.gather(relaying, return_exceptions=True)
+    async with open_channels(settings) as channels:
+        deliveries = DeliveryActivities(database, settings, channels)
+        delivering = delivery_worker(client, TASK_QUEUE, deliveries, grace=GRACE)
+        async with worker, delivering:
+            relaying = asyncio.create_task(relay.run())
+            try:
+                yield relay
+            finally:
+                relaying.cancel()
+                await asyncio.gather(relaying, return_exceptions=True)
+
+
+def delivery_worker(
+    client: Client, task_queue: str, deliveries: DeliveryActivities, *, grace: timedelta
+) -> Worker:
+    """Return what sends at the rate that is allowed, beside the workers of a task queue."""
+    return Worker(
+        client,
+        task_queue=deliveries_of(task_queue),
+        activities=deliveries.all(),
+        max_concurrent_activities=MOST_DELIVERIES,
+        max_task_queue_activities_per_second=deliveries.settings.deliveries_per_second,
+        max_heartbeat_throttle_interval=BEAT,  # Else most would come only just in time.
+        graceful_shutdown_timeout=grace,
+    )
 
 
 async def run_worker(settings: Settings) -> None:
@@ -127,10 +156,10 @@ def exit_at_once(status: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    environment = Settings.of_environment()
-    configure_logs(environment)
     try:
+        environment = Settings.of_environment()
+        configure_logs(environment)
         asyncio.run(run_worker(environment))
-    except NotOnSqlite as refusal:
+    except (NotOnSqlite, WrongSettings) as refusal:
         sys.exit(str(refusal))
     exit_at_once()

@@ -4,7 +4,7 @@ A file in `activities/actions/` that uses `rule_action` is in the catalogue; not
 needed.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from inspect import get_annotations, getdoc
 from pkgutil import iter_modules
-from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,8 +22,9 @@ from models.base import LARGEST_ID
 from models.client import outside_bin
 from models.company import Company
 from models.contact import Contact
+from models.delivery import Delivery, DeliveryKind, has_arrived
 from models.entering import create_item
-from models.errors import ActionFailed, Problem
+from models.errors import ActionFailed, InvalidRule, Problem
 from models.fields import Field as CrmField
 from models.inputs import LONGEST_TEXT
 from models.installation import Installation
@@ -112,6 +113,9 @@ class ActionParams(BaseModel):
     """The settings of an action: form, API schema and validation in one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    secrets: ClassVar[frozenset[str]] = frozenset()
+    """Settings that nobody is shown again when they have been saved."""
 
     async def problems(self, place: RulePlace) -> Sequence[Problem]:  # noqa: ARG002
         """Return what is wrong with these params on that stage; pointers begin at the params."""
@@ -217,6 +221,34 @@ def destructive() -> frozenset[str]:
     return frozenset(code for code, action in all_actions().items() if action.warning)
 
 
+HIDDEN = "••••••••"
+"""What is shown instead of a secret; sent back, it leaves the secret as it is."""
+
+
+def without_secrets(action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a rule as people may read them."""
+    return {**params, **dict.fromkeys(_secrets_in(action, params), HIDDEN)}
+
+
+def with_secrets(
+    action: str, sent: Mapping[str, Any], present: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return settings that were sent with the secrets that were not shown.
+
+    Raises `InvalidRule` where there is none to stay as it is.
+    """
+    kept = {name: present.get(name) for name in _secrets_in(action, sent) if sent[name] == HIDDEN}
+    if lost := [name for name, secret in kept.items() if not secret]:
+        reason = "This is shown instead of a secret, and there is none yet: send the secret itself."
+        raise InvalidRule(*(Problem(f"/params/{name}", reason) for name in lost))
+    return {**sent, **kept}
+
+
+def _secrets_in(action: str, params: Mapping[str, Any]) -> Sequence[str]:
+    known = all_actions().get(action)
+    return [] if known is None else [name for name in known.params.secrets if params.get(name)]
+
+
 def as_title(text: str) -> str:
     """Return a text as the API would accept it for a title, cut to size; it may not be empty."""
     title = text.strip()
@@ -251,8 +283,10 @@ class ActionContext:
     home: Installation
     values: dict[str, object] = field(default_factory=dict)
     url: str = ""
+    mail_from: str = ""
     result: dict[str, object] = field(default_factory=dict)
     staying: list[StayingOpen] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
 
     @property
     def cause(self) -> Cause:
@@ -262,19 +296,35 @@ class ActionContext:
         """Return the cause of a change that is made as somebody, or as automation (None)."""
         return Cause.rule(self.run, None if choice is None else await self.user(choice))
 
-    def render(self, template: str, reader: User | None = None) -> str:
-        """Fill in the fields, in the locale and zone of the reader, else of the company."""
+    def render(
+        self,
+        template: str,
+        reader: User | None = None,
+        *,
+        escape: Callable[[str], str] = str,
+    ) -> str:
+        """Fill in the fields, in the locale and zone of the reader, else of the company.
+
+        Where the text is markup, `escape` makes each value that is filled in mere text.
+        """
         return render(
             template,
             self.values,
             locale=(reader and reader.locale) or self.home.locale,
             zone=(reader and reader.time_zone) or self.home.time_zone,
+            escape=escape,
         )
 
-    def exact(self, template: str) -> str:
-        """Fill in the fields for a machine that reads the text, not for a person."""
-        home = self.home
-        return render(template, self.values, locale=home.locale, zone=home.time_zone, exact=True)
+    def exact(self, template: str, escape: Callable[[str], str] = str) -> str:
+        """Fill in the fields, each escaped, for a machine that reads the text, not for a person."""
+        return render(
+            template,
+            self.values,
+            locale=self.home.locale,
+            zone=self.home.time_zone,
+            exact=True,
+            escape=escape,
+        )
 
     def leave(self, **result: object) -> None:
         """Leave something for the rules below, under names that the action has declared."""
@@ -286,6 +336,35 @@ class ActionContext:
         The sentence that the action returns says what it waits for.
         """
         self.staying.append(StayingOpen(until))
+
+    async def deliver(
+        self,
+        kind: DeliveryKind,
+        recipient: str,
+        subject: str,
+        content: BaseModel,
+        **about: int | None,
+    ) -> Delivery | None:
+        """Have something sent after this transaction; the run stays open until it is.
+
+        `about` are columns of the delivery that say whom it concerns: `contact_id`, `company_id`,
+        `user_id`. None where an earlier try of this run has reached the recipient already. The
+        sentence that the action returns names what is to be sent; how it went is added to it.
+        """
+        if await has_arrived(self.session, self.run.id, kind, recipient):
+            return None
+        delivery = Delivery(
+            kind=kind,
+            run_id=self.run.id,
+            item=self.item,
+            recipient=recipient,
+            subject=subject,
+            content=content.model_dump(mode="json"),
+            **about,
+        )
+        self.session.add(delivery)
+        self.deliveries.append(delivery)
+        return delivery
 
     def url_of(self, item: Item) -> str:
         """Return where people find an item."""

@@ -23,7 +23,8 @@ from models.errors import InvalidRule, Problem
 from models.field_definition import catalogue_of
 from models.fields import Catalogue
 from models.item_date import ItemDate
-from models.mistakes import at_the_root, meant, reason, shortened
+from models.mistakes import at_the_root, reason, shortened
+from models.near_misses import did_you_mean
 from models.rule_run import TIMING
 from models.templates import check as check_template
 from models.templates import templates_in
@@ -91,7 +92,7 @@ def _action(place: RulePlace, code: str) -> RuleAction[Any]:
     action = all_actions().get(code)
     if action is None:
         known = ", ".join(all_actions())
-        hint = meant(code, all_actions()) or "."
+        hint = did_you_mean(code, all_actions()) or "."
         why = f"There is no action {shortened(code)}{hint} There are {known}."
         raise InvalidRule(Problem("/action", why))
     item_type = place.stage.pipeline.item_type

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.registry import ActionParams, RulePlace
+from activities.registry import ActionParams, RulePlace, with_secrets
 from activities.rule_check import check_rule
 from models.errors import InvalidRule, Problem
 from models.installation import installation
@@ -24,6 +24,7 @@ async def save_new_rule(
 ) -> Rule:
     """Hang a rule on a stage with all fields given as JSON, or raise `InvalidRule`."""
     text = {name: sent[name] for name in SAID}
+    text["params"] = with_secrets(text["action"], text["params"], {})
     text = await _checked(RulePlace(session, stage, position=sent["position"]), text)
     return await add_rule(
         session, stage, text, position=sent["position"], enabled=sent["enabled"], by=by
@@ -39,14 +40,21 @@ async def save_rule(
 ) -> None:
     """Change those fields of a locked rule that were sent, as JSON, or raise `InvalidRule`.
 
-    `waiting` says what becomes of the runs that wait where its text changes. Place and switch can
-    be changed also where the text would no longer be accepted.
+    A secret sent as it is shown stays what it is. `waiting` says what becomes of the runs that
+    wait where its text changes. Place and switch can be changed also where the text would no
+    longer be accepted.
     """
     changes = {name: sent[name] for name in SAID if name in sent}
     if changes:
         position = sent.get("position", rule.position)
         place = RulePlace(session, rule.stage, position=position, rule_id=rule.id)
-        text = await _checked(place, said(rule) | changes)
+        before = said(rule)
+        text = before | changes
+        same = text["action"] == before["action"]
+        text["params"] = with_secrets(
+            text["action"], text["params"], before["params"] if same else {}
+        )
+        text = await _checked(place, text)
         await rewrite(session, rule, text, by, waiting)
     rule.position = sent.get("position", rule.position)
     await switch(session, rule, enabled=sent.get("enabled", rule.enabled))

@@ -5,43 +5,36 @@ outcome commit together, so Temporal may offer a step as often as it likes.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.facts import Asked, facts_of
 from activities.registry import ActionContext, RuleAction, all_actions
 from activities.results import as_kept
-from activities.transaction import Pause, in_transaction, no_pause, told_by_kind
+from activities.steps import Place, Steps
 from models.agenda import Agenda, Fault, Step, Stop
 from models.brake import held_by_brake
 from models.conditions import Condition, Conditions, Outcome
-from models.database import Database
 from models.errors import ActionFailed, CrmError, LoopDetected
-from models.installation import Installation, installation
+from models.installation import Installation
 from models.item import load_whole
 from models.notification import Notification
-from models.outbox import told_by_reply
 from models.provenance import acting
-from models.rule import is_enabled
 from models.rule_run import (
-    ON_THE_AGENDA,
     OPEN,
-    Hold,
     RuleRun,
     RunState,
+    begin_delivering,
     conclude,
     finish_run,
-    hold_run,
     record_fault,
     stay_open,
 )
-from models.settings import Automation, Settings
 from models.stage_entry import StageEntry, lock_entry
 from models.user import administrators
 
@@ -49,25 +42,9 @@ log = structlog.get_logger()
 
 CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
 
-Change = Callable[["Place"], Awaitable[None]]
 
-
-class Place(NamedTuple):
-    """A step that passed the fence: its item, entry and run are locked."""
-
-    session: AsyncSession
-    home: Installation
-    entry: StageEntry
-    run: RuleRun
-
-
-class StageEntryActivities:
+class StageEntryActivities(Steps):
     """Everything that `StageEntryWorkflow` may ask for, one Temporal activity per action."""
-
-    def __init__(self, database: Database, settings: Settings, pause: Pause = no_pause) -> None:
-        self._database = database
-        self._settings = settings
-        self._pause = pause
 
     def all(self) -> list[Callable[..., Awaitable[Agenda]]]:
         """Return the activities to register with a worker."""
@@ -80,7 +57,7 @@ class StageEntryActivities:
             async def run(place: Place) -> None:
                 await self._run(place, action)
 
-            return await self._told_faults(self._at_its_time(step, run), step)
+            return await self.told_faults(self.at_its_time(step, run), step)
 
         return run_action
 
@@ -94,7 +71,7 @@ class StageEntryActivities:
                 outcome = f"Gave up after {run.attempts + 1} tries in a day: {fault.error_type}."
                 await finish_run(place.session, run, RunState.FAILED, outcome)
 
-        return await self._told_faults(self._at_its_time(fault.step, put_back))
+        return await self.told_faults(self.at_its_time(fault.step, put_back))
 
     @activity.defn(name="stop_entry")
     async def stop_entry(self, stop: Stop) -> Agenda:
@@ -106,47 +83,14 @@ class StageEntryActivities:
                     if run.state in OPEN:
                         await finish_run(session, run, RunState.DROPPED, "cancelled in Temporal")
 
-        return await self._told_faults(self._in_transaction(stop.entry_id, drop_all))
-
-    async def _at_its_time(self, step: Step, change: Change) -> Agenda:
-        """Change the step's run if the step still stands as the workflow saw it."""
-
-        async def fenced(session: AsyncSession, home: Installation, entry: StageEntry) -> None:
-            run = _still_stands(step, home, entry)
-            if run is not None:
-                await change(Place(session, home, entry, run))
-
-        agenda = await self._in_transaction(step.entry_id, fenced)
-        await self._pause("commit/reply")
-        return agenda
-
-    async def _in_transaction(
-        self,
-        entry_id: int,
-        change: Callable[[AsyncSession, Installation, StageEntry], Awaitable[None]],
-    ) -> Agenda:
-        """Lock an entry, change it at the time that Temporal says, reply with its agenda.
-
-        The reply is a tell: an entry that was fully told is so again.
-        """
-
-        async def work(session: AsyncSession) -> Agenda:
-            entry = await lock_entry(session, entry_id)
-            home = await installation(session)
-            if entry is None:
-                return Agenda(database_id=home.database_id, entry_id=entry_id, version=0)
-            with told_by_reply(session, entry):
-                await change(session, home, entry)
-            return entry.agenda(home.database_id)
-
-        return await in_transaction(self._database, work)
+        return await self.told_faults(self.in_transaction(stop.entry_id, drop_all))
 
     async def _run(self, place: Place, action: RuleAction[Any]) -> None:
         session, home, entry, run = place
         if run.began_at is not None:
             await conclude(session, run, "The time is up.", ended_by="time")
             return
-        if await self._must_rest(place):
+        if await self.must_rest(place):
             return
         conditions = _conditions(run)
         facts = await facts_of(
@@ -154,7 +98,7 @@ class StageEntryActivities:
             entry,
             home,
             Asked(f"{run.version.params} {run.version.conditions}", conditions),
-            url=self._settings.url,
+            url=self.settings.url,
             runs=entry.runs[: entry.runs.index(run)],
         )
         if conditions is not None:
@@ -163,10 +107,18 @@ class StageEntryActivities:
             if verdict.outcome is not Outcome.MET:
                 await finish_run(session, run, RunState.SKIPPED, verdict.in_words())
                 return
-        most = self._settings.brake_deletions
+        most = self.settings.brake_deletions
         if action.warning and await held_by_brake(session, run, most):
             return
-        context = ActionContext(session, run.item, run, home, facts.values, url=self._settings.url)
+        context = ActionContext(
+            session,
+            run.item,
+            run,
+            home,
+            facts.values,
+            url=self.settings.url,
+            mail_from=self.settings.mail_from,
+        )
         entry_id = run.stage_entry_id
         try:
             with acting(run.id):
@@ -177,23 +129,12 @@ class StageEntryActivities:
             await self._fail(place, error, action, context)
         else:
             run.result = as_kept(action, context.result)
-            if context.staying:
+            if context.deliveries:
+                await begin_delivering(session, run, context.deliveries, sentence)
+            elif context.staying:
                 stay_open(session, run, context.staying[-1].until, sentence)
             else:
                 await finish_run(session, run, RunState.DONE, sentence)
-
-    async def _must_rest(self, place: Place) -> bool:
-        """Hold or drop a run whose time has come while nothing is to be done; tell whether."""
-        session, run = place.session, place.run
-        if self._settings.automation is Automation.PAUSED:
-            hold_run(session, run, Hold.PAUSED)
-        elif run.rule.deleted_at is not None:
-            await finish_run(session, run, RunState.DROPPED, "the rule was deleted")
-        elif not run.rule.enabled and not await is_enabled(session, run.rule_id):
-            hold_run(session, run, Hold.RULE_OFF)
-        else:
-            return False
-        return True
 
     async def _fail(
         self,
@@ -224,47 +165,6 @@ class StageEntryActivities:
                 )
                 for admin in await administrators(session)
             )
-
-    async def _told_faults(self, work: Awaitable[Agenda], step: Step | None = None) -> Agenda:
-        """Keep the words of a fault with the run; without a step they are not those of a rule."""
-        if step is None:
-            return await told_by_kind(work)
-
-        async def keep(fault: str) -> None:
-            await self._remember(step, fault)
-
-        return await told_by_kind(work, keep, run_id=step.item.run_id)
-
-    async def _remember(self, step: Step, fault: str) -> None:
-        try:
-            async with self._database.transaction() as session:
-                await session.execute(
-                    update(RuleRun)
-                    .where(
-                        RuleRun.id == step.item.run_id,
-                        RuleRun.stage_entry_id == step.entry_id,
-                        RuleRun.state.in_(OPEN),
-                    )
-                    .values(fault=fault[:1000])
-                )
-        except (DBAPIError, OSError):
-            log.warning("The fault could not be kept in the database", run_id=step.item.run_id)
-
-
-def _still_stands(step: Step, home: Installation, entry: StageEntry) -> RuleRun | None:
-    """Return the run if everything is as the workflow saw it when it offered the step."""
-    if home.database_id != step.database_id or entry.item.deleted_at is not None:
-        return None
-    for run in entry.runs:
-        if run.id == step.item.run_id:
-            unchanged = (
-                run.state in ON_THE_AGENDA
-                and run.due_at == step.item.due_at
-                and run.next_activity == step.item.activity
-            )
-            stays = entry.left_at is None or run.keep
-            return run if unchanged and stays else None
-    return None
 
 
 def _conditions(run: RuleRun) -> Condition | None:

@@ -3,12 +3,16 @@
 from fastapi import Depends, FastAPI
 
 from api import (
+    bookings,
     calendar,
     companies,
     contacts,
     crm_activities,
     deals,
+    deliveries,
     departments,
+    document_templates,
+    documents,
     exclusions,
     feed_posts,
     field_definitions,
@@ -26,6 +30,7 @@ from api import (
     products,
     quotes,
     recycle_bin,
+    resources,
     rule_actions,
     rules,
     runs,
@@ -33,6 +38,7 @@ from api import (
     stages,
     tasks,
     tokens,
+    tracking,
     users,
 )
 from api.dependencies import current_user
@@ -41,6 +47,7 @@ from api.errors import handle_errors
 from api.limits import Limits
 from api.openapi import DESCRIPTION, CuebookApi, operation_id
 from api.retries import Retries
+from api.streams import Streams
 from models.database import Database
 from models.settings import Settings
 
@@ -59,13 +66,18 @@ RESOURCES = (
     previews,
     stage_entries,
     runs,
+    deliveries,
     history,
     contacts,
     companies,
     products,
     tasks,
     crm_activities,
+    bookings,
+    resources,
     calendar,
+    document_templates,
+    documents,
     feed_posts,
     exclusions,
     recycle_bin,
@@ -99,17 +111,22 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.settings = settings
     app.state.limits = Limits(settings)
+    app.state.streams = Streams()
     handle_errors(app)
     app.add_middleware(Retries)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(problems.router)
     app.include_router(health.router, prefix="/v1")
     app.include_router(calendar.feeds, prefix="/v1")
+    app.include_router(documents.public)
+    app.include_router(tracking.router)
     for resource in RESOURCES:
         app.include_router(
             resource.router,
             prefix="/v1",
             dependencies=[Depends(current_user)],
         )
+        if resource is document_templates:
+            app.include_router(document_templates.uploads, prefix="/v1")
     add_docs_page(app)
     return app

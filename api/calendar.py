@@ -59,7 +59,8 @@ async def create_calendar_link(
     """Make the link to your calendar feed, or another one: the one before opens nothing then.
 
     Subscribe to it with any calendar program. It holds what you are responsible for: CRM
-    activities with their places and reminders, and the deadlines of tasks. It is shown only now.
+    activities with their places and reminders, the deadlines of tasks, and when you are booked. It
+    is shown only now.
     """
     settings: Settings = request.app.state.settings
     key = await renew_key(session, user)

@@ -217,7 +217,7 @@ async def create_crm_activity(
     """Plan a to-do, call or meeting for an item, or note one that has happened.
 
     Either ends a wait of the item: somebody goes on with it or, where an incoming call or meeting
-    is noted, the client has been in touch.
+    is noted, the client has been in touch. Mails and messages are noted only.
     """
     return CrmActivityRead.model_validate(await add_crm_activity(session, user, new.changes()))
 

@@ -1,6 +1,7 @@
 """What endpoints ask for: the request's one transaction, who is asking, which part of a list."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -43,11 +44,10 @@ ReadSession = Session
 """The same, named by GETs, which change nothing."""
 
 
-async def current_user(
-    request: Request,
-    session: Session,
-    token: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> User:
+Token = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+async def current_user(request: Request, session: Session, token: Token) -> User:
     """Return whose token was sent, in the session of the request, which counts as theirs."""
     limits: Limits = request.app.state.limits
     if token is None:
@@ -71,6 +71,21 @@ def _unauthorized(reason: str, challenge: str) -> HTTPException:
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+
+
+@asynccontextmanager
+async def before_the_transaction(
+    request: Request, token: HTTPAuthorizationCredentials | None, *roles: Role, to: str
+) -> AsyncIterator[AsyncSession]:
+    """Let these roles read what is needed to examine for seconds what they have sent.
+
+    A transaction that has begun would keep others waiting meanwhile, on SQLite everybody. It counts
+    as a request of its own.
+    """
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        must_be(await current_user(request, session, token), roles, to)
+        yield session
 
 
 def only(*roles: Role, to: str = "") -> Any:

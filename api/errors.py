@@ -30,7 +30,8 @@ from models.errors import (
     NotFound,
     Problem,
 )
-from models.mistakes import LONGEST_NAME, at_the_root, reason, shortened
+from models.mistakes import at_the_root, reason, shortened
+from models.near_misses import LONGEST_NAME
 
 STATUS: Mapping[type[CrmError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
@@ -267,7 +268,9 @@ async def _unreadable(request: Request, error: Any) -> ProblemResponse:
     if isinstance(error.body, bytes):
         return problem("Bad request", "The body is not JSON: send it as application/json.")
     kind = _kind_of_body(request)
-    problems = [_problem(each, error.body, kind) for each in found[:MOST_TOLD]]
+    # What several parts of an endpoint ask for is wrong once for each.
+    told = dict.fromkeys(_problem(each, error.body, kind) for each in found[:MOST_TOLD])
+    problems = list(told)
     said = "; ".join(f"{each.field}: {each.reason}".removeprefix(": ") for each in problems)
     return problem("Invalid", said, errors=problems)
 

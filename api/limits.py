@@ -70,6 +70,13 @@ class Limits:
         address = NAMELESS if request.client is None else request.client.host
         await self._count(request, "strangers", address)
 
+    async def count_link(self, request: Request, link: str) -> None:
+        """Count a request that came by a link which opens something, or raise.
+
+        As many as of a user: whoever was sent it may ask through a proxy that many use.
+        """
+        await self._count(request, "users", link)
+
     async def _count(self, request: Request, policy: str, who: str) -> None:
         limit = self._policies.get(policy)
         if limit is None:

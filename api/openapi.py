@@ -22,7 +22,9 @@ from activities.registry import RuleAction, all_actions
 from api import vocabulary
 from api.calendar import feed_behind
 from api.dependencies import current_user, if_match, match_if_sent
+from api.documents import shared_with
 from api.errors import KINDS, TITLES, Kind, ProblemDocument, ProblemResponse
+from api.files import DocxAnswer, PdfAnswer
 from api.languages import language
 from api.requests import REQUEST_ID, Requests
 from api.routing import REPLAYED, idempotent, known_parameters
@@ -34,6 +36,8 @@ DESCRIPTION = HERE.joinpath("description.md").read_text()
 
 JSON = "application/json"
 PROBLEM = ProblemResponse.media_type
+
+FILES = {CSV, DocxAnswer.media_type, PdfAnswer.media_type}
 
 SCHEMAS = "#/components/schemas/"
 
@@ -58,10 +62,19 @@ TAGS: Mapping[str, str] = {
     "written. They change nothing.",
     "runs": "One run is one rule for one stay of one item in a stage: what it waits for, or what "
     "became of it and why. Managers run it now, later, again, or not at all.",
+    "deliveries": "What leaves the house for rules, or is caught here: mail, messages and calls of "
+    "webhooks, just as they leave, with what became of them.",
     "tasks": "Work for people. Rules make tasks; people make and complete them.",
     "crm activities": "To-dos, calls and meetings for an item: planned, with reminders, or noted "
     "when they have happened.",
+    "bookings": "Who and what is taken for an item, and when: nobody and nothing twice at a time. "
+    "The booking field of the item says when the next one starts.",
+    "resources": "What can be booked beside people: rooms, vehicles, tools.",
     "calendar": "What you have to do, in any calendar program, behind a link that is the key.",
+    "document templates": "DOCX files with fields, from which rules make offers, contracts and "
+    "letters; each file that was uploaded is kept as a version.",
+    "documents": "What was made from a template for an item: DOCX and PDF, under a number, with a "
+    "public link that tells when it was opened.",
     "feed": "What people and rules tell several people at once, who may say something to it.",
     "notifications": "What rules and the product itself tell people.",
     "contacts": "People outside the company: clients and who speaks for them.",
@@ -105,7 +118,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "const": "true"},
     },
     "Content-Disposition": {
-        "description": "The name of the file, where CSV was asked for.",
+        "description": "The name of the file, where CSV or a document was asked for.",
         "schema": {"type": "string", "examples": ['attachment; filename="deals.csv"']},
     },
     "Content-Language": {
@@ -182,7 +195,7 @@ class Operation:
     @property
     def is_counted(self) -> bool:
         """Whether it is limited how often somebody may ask."""
-        return self.needs_token or feed_behind in self.asked
+        return self.needs_token or bool({feed_behind, shared_with} & self.asked)
 
     def has_path(self) -> bool:
         return any(each["in"] == "path" for each in self.said.get("parameters", ()))
@@ -215,7 +228,8 @@ class Operation:
             yield REPLAYED
         if language in self.asked:
             yield from ("Content-Language", "Vary")
-        if any(CSV in answer.get("content", ()) for answer in self.said["responses"].values()):
+        answers = self.said["responses"].values()
+        if any(FILES & answer.get("content", {}).keys() for answer in answers):
             yield "Content-Disposition"
 
 
@@ -295,7 +309,8 @@ def _complete(operation: Operation) -> None:
         if parameter["name"] == IF_MATCH and if_match in operation.asked:
             parameter["required"] = True
     if "requestBody" in said:
-        said["requestBody"]["content"][JSON]["examples"] = kept.get("bodies", {})
+        for content in said["requestBody"]["content"].values():
+            content["examples"] = kept.get("bodies", {})
     _complete_answers(operation, kept)
 
 
@@ -352,7 +367,8 @@ def _complete_answers(operation: Operation, kept: Mapping[str, Any]) -> None:
         answer["description"] = MEANINGS.get(status, answer["description"])
         answer["headers"] = _told(*operation.headers())
         for media, content in answer.get("content", {}).items():
-            content["examples"] = kept.get("sheets", {}) if media == CSV else shown.get(status, {})
+            of_status = kept.get("sheets", {}) if media == CSV else shown.get(status, {})
+            content["examples"] = _in_media(media, of_status)
     if operation.may_be_unchanged:
         headers = _told(*OF_USERS, "ETag")
         answers["304"] = {"description": MEANINGS["304"], "headers": headers}
@@ -360,6 +376,15 @@ def _complete_answers(operation: Operation, kept: Mapping[str, Any]) -> None:
     for status in {*operation.problems(), *refused} - {int(status) for status in answers}:
         answers[str(status)] = _problem(status, shown.get(str(status)))
     operation.said["responses"] = dict(sorted(answers.items()))
+
+
+def _in_media(media: str, examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the examples of one kind of content: JSON, or the text of a file."""
+    return {
+        name: example
+        for name, example in examples.items()
+        if isinstance(example["value"], str) != (media == JSON)
+    }
 
 
 def _problem(status: int, examples: Mapping[str, Any] | None) -> dict[str, Any]:

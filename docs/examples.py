@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.document import SIGNED
+from models.signing import signature
+from sample_company import sample_offer
+
 ANY_VERSION = {"If-Match": "*"}
 
 Request = tuple[str, str, Any]
@@ -19,6 +23,16 @@ WORK = ("WORK", "", None)
 CALENDAR_KEY = "8xJ2oN0r4Vd6yQm1tHc7bWk3uZf5aSg9eLpXiRsTx3Q"
 LINK = ("LINK", "", None)
 """Let this key open the calendar of Tom."""
+
+LETTERS_KEY = "0b7c1d52-6a0e-4c55-9d3a-3f8f2b6f9a11"
+KEYS = ("KEYS", "", None)
+"""Let deliveries have keys of which this is the first."""
+
+SIGNING_KEY = "of the examples"
+"""What links to documents are signed with."""
+
+DOUBT = ("DOUBT", "", None)
+"""Let nobody know whether the first delivery has arrived."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,50 @@ POST = made("feed-posts", text="Who comes along on Friday?", to_all=True)
 
 RUN_NOW = ("POST", "/v1/runs/2/run-now", None)
 
+THANKS = {
+    "title": "Thank them",
+    "action": "send_email",
+    "params": {
+        "subject": "Thank you, {{ contact.name }}",
+        "text": "**{{ deal.title }}** is yours.",
+    },
+}
+HOOK = {
+    "url": "https://hooks.example/deals/{{ deal.id }}/won",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "body": {
+        "title": "{{ deal.title }}",
+        "amount": "{{ deal.amount }}",
+        "client": {"name": "{{ contact.name }}", "phone": "{{ contact.phone }}"},
+    },
+}
+TELL = {"title": "Tell the shop floor", "action": "call_webhook", "params": HOOK}
+LETTERS = (
+    ("POST", "/v1/stages/7/rules", THANKS),
+    (
+        "POST",
+        "/v1/stages/7/rules",
+        {**TELL, "params": {**HOOK, "url": "https://127.0.0.1/won"}},
+    ),
+    moved(1, 7),
+    WORK,
+    KEYS,
+)
+"""Let a deal be won for which a mail is sent, and an address called that is none of the public."""
+
+OFFER = {
+    "title": "Make the offer",
+    "action": "create_document",
+    "params": {
+        "template": 1,
+        "title": "Offer for {{ contact.name }}",
+        "values": [{"field": "document.date", "text": "{{ deal.created_at | date }}"}],
+        "on_timeline": True,
+    },
+}
+MADE = (("POST", "/v1/stages/7/rules", OFFER), moved(1, 7), WORK)
+"""Let a document be made for a deal."""
+
 BATTERIES = {
     "title": "Batteries after six months",
     "action": "create_repeat_lead",
@@ -57,6 +115,17 @@ REMINDER = {
     "action": "add_history_entry",
     "params": {"text": "{{ deal.title }} is to close on {{ deal.close_date | date }}."},
 }
+
+VISIT = {
+    "item_id": 1,
+    "field": "visit",
+    "service": "Measure the roof",
+    "starts_at": "2027-08-04T14:00:00+02:00",
+    "ends_at": "2027-08-04T16:00:00+02:00",
+    "resource_ids": [1],
+    "user_ids": [4],
+}
+BOOKED = made("bookings", **VISIT)
 
 WAIT = {
     "title": "Wait for an answer",
@@ -454,6 +523,48 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             stage_id=7,
         ),
         example(
+            "Platform and people, in the next free two hours",
+            {
+                "title": "Book the visit",
+                "action": "book_resource",
+                "params": {
+                    "field": "deal.custom.visit",
+                    "service": "Measure the roof of {{ contact.name }}",
+                    "next_free_slot": True,
+                    "within_days": 14,
+                    "duration": {"amount": 2, "unit": "hours"},
+                    "resources": [1],
+                    "users": [{"by": "responsible"}],
+                },
+            },
+            stage_id=6,
+        ),
+        example(
+            "What was booked is free again",
+            {
+                "title": "No visit then",
+                "action": "cancel_booking",
+                "params": {"field": "deal.custom.visit"},
+            },
+            stage_id=8,
+        ),
+        example(
+            "History entry, a day before what is booked",
+            {
+                "title": "Note the visit",
+                "action": "add_history_entry",
+                "params": {"text": "Visit: {{ deal.custom.visit | datetime }}."},
+                "timing": {
+                    "kind": "around_date",
+                    "field": "deal.custom.visit",
+                    "direction": "before",
+                    "amount": 1,
+                    "unit": "days",
+                },
+            },
+            stage_id=6,
+        ),
+        example(
             "Employee, at once",
             {
                 "title": "Tell who is responsible",
@@ -518,6 +629,46 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
                     "important": True,
                     "colour": "gold",
                 },
+            },
+            stage_id=6,
+        ),
+        example("Another program is told, with a signature", TELL, stage_id=7),
+        example("An offer, under the next number", OFFER, stage_id=7),
+        example(
+            "Refused: no such template, no such field",
+            {
+                **OFFER,
+                "params": {"template": 99, "values": [{"field": "deal.titel", "text": "Roof"}]},
+            },
+            stage_id=7,
+        ),
+        example("The client is thanked by mail", THANKS, stage_id=7),
+        example(
+            "All contacts hear of it by mail, and the office too",
+            {
+                "title": "Tell them all",
+                "action": "send_email",
+                "params": {
+                    "subject": "{{ deal.title }}",
+                    "text": "We begin **soon**: [read more](https://sun.example/begin).",
+                    "to": [
+                        {"by": "contacts"},
+                        {"by": "address", "address": "office@sun.example"},
+                        {"by": "user", "user": {"by": "supervisor"}},
+                    ],
+                    "sender": {"by": "responsible"},
+                    "track": True,
+                    "skip_excluded": True,
+                },
+            },
+            stage_id=7,
+        ),
+        example(
+            "The client gets an SMS",
+            {
+                "title": "Say that we come",
+                "action": "send_message",
+                "params": {"text": "{{ responsible.name }} calls you tomorrow."},
             },
             stage_id=6,
         ),
@@ -677,6 +828,19 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             run_id=5,
         )
     ],
+    "listDeliveries": [
+        example("What left for a deal", None, *LETTERS, item_id=1),
+        example("What did not arrive", None, *LETTERS, state="failed"),
+    ],
+    "readDelivery": [example("A mail that was caught", None, *LETTERS, delivery_id=1)],
+    "readRawDelivery": [
+        example("A mail", None, *LETTERS, delivery_id=1),
+        example("A call of a webhook", None, *LETTERS, delivery_id=2),
+    ],
+    "settleDelivery": [
+        example("It has arrived", {"arrived": True}, *LETTERS, DOUBT, delivery_id=1),
+        example("Refused: it is certain", {"arrived": False}, *LETTERS, delivery_id=1),
+    ],
     "listTasks": [example("Open tasks of a deal", item_id=2, status="pending")],
     "createTask": [
         example(
@@ -751,6 +915,104 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             crm_activity_id=1,
         )
     ],
+    "listBookings": [
+        example("What is booked for a deal", None, BOOKED, item_id=1, cancelled=False)
+    ],
+    "createBooking": [
+        example("A platform and who drives it", VISIT),
+        example("Refused: it is booked already", VISIT | {"item_id": 2}, BOOKED),
+        example("Refused: no such field", VISIT | {"field": "visits"}),
+    ],
+    "readAvailability": [
+        example(
+            "When both are free",
+            None,
+            BOOKED,
+            resource_ids=[1],
+            user_ids=[4],
+            minutes=120,
+            until="2027-08-05T00:00:00+02:00",
+            **{"from": "2027-08-04T00:00:00+02:00"},
+        )
+    ],
+    "readBooking": [example("A booking", None, BOOKED, booking_id=1)],
+    "updateBooking": [
+        example(
+            "Moved by a day",
+            {"starts_at": "2027-08-05T14:00:00+02:00"},
+            BOOKED,
+            booking_id=1,
+        )
+    ],
+    "cancelBooking": [example("Free again", None, BOOKED, booking_id=1)],
+    "listResources": [example("What can be booked", limit=2)],
+    "createResource": [
+        example(
+            "With hours of its own",
+            {
+                "name": "Showroom",
+                "working_hours": {"wed": [["10:00", "16:00"]], "sat": [["10:00", "14:00"]]},
+            },
+        )
+    ],
+    "readResource": [example("A resource", resource_id=1)],
+    "updateResource": [
+        example("Another description", {"description": "In repair."}, resource_id=1)
+    ],
+    "deleteResource": [
+        example("Nobody needs it", None, resource_id=1),
+        example("Refused: it is booked", None, BOOKED, resource_id=1),
+    ],
+    "listDocumentTemplates": [example("Those for deals", item_type="deal")],
+    "createDocumentTemplate": [
+        example(
+            "An offer with numbers that begin with the year",
+            sample_offer(),
+            name="Short offer",
+            item_type="deal",
+            number_format="S-{year}-{number:04}",
+            file_name="short offer.docx",
+        ),
+        example("Refused: no document", b"Dear {{ deal.nam }}", name="x", item_type="deal"),
+        example(
+            "Refused: fields that quotes have not", sample_offer(), name="x", item_type="quote"
+        ),
+    ],
+    "readDocumentTemplate": [example("A template", document_template_id=1)],
+    "updateDocumentTemplate": [
+        example(
+            "Other numbers from now on",
+            {"number_format": "Offer {number}/{year}"},
+            document_template_id=1,
+        ),
+        example("Refused: no number", {"number_format": "Offer"}, document_template_id=1),
+    ],
+    "deleteDocumentTemplate": [example("Nothing more is made of it", document_template_id=1)],
+    "addDocumentTemplateVersion": [
+        example("A new file", sample_offer(), document_template_id=1, file_name="offer 2.docx")
+    ],
+    "readDocumentTemplateFile": [
+        example("The file that was uploaded", document_template_id=1, number=1)
+    ],
+    "listDocuments": [
+        example("What was made for a deal", None, *MADE, item_id=1),
+        example("What could not be made", None, *MADE, state="failed"),
+    ],
+    "readDocument": [example("An offer", None, *MADE, document_id=1)],
+    "readDocumentDocx": [example("To be edited", None, *MADE, document_id=1)],
+    "readDocumentPdf": [example("To be printed", None, *MADE, document_id=1)],
+    "deleteDocument": [example("It was a mistake", None, *MADE, document_id=1)],
+    "createDocumentLink": [example("For the client", None, *MADE, document_id=1)],
+    "revokeDocumentLink": [example("It opens nothing now", None, *MADE, document_id=1)],
+    "readSharedDocument": [
+        example(
+            "What the client sees",
+            None,
+            *MADE,
+            document_id=1,
+            signature=signature(SIGNING_KEY, SIGNED, 1, 1),
+        )
+    ],
     "createCalendarLink": [example("A link of one's own")],
     "revokeCalendarLink": [example("From now on it opens nothing", None, LINK)],
     "readCalendar": [example("What a program is sent", None, LINK, key=CALENDAR_KEY)],
@@ -788,6 +1050,36 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             RUN_NOW,
             WORK,
         )
+    ],
+    "readUnreadCount": [
+        example(
+            "What I have not read",
+            None,
+            ("PATCH", "/v1/deals/3", {"responsible_id": 2}),
+            RUN_NOW,
+            WORK,
+        )
+    ],
+    "markNotificationsRead": [
+        example(
+            "All I have seen",
+            {"up_to": 2},
+            ("PATCH", "/v1/deals/3", {"responsible_id": 2}),
+            RUN_NOW,
+            WORK,
+        )
+    ],
+    "streamNotifications": [
+        example(
+            "What I have missed",
+            None,
+            ("PATCH", "/v1/deals/3", {"responsible_id": 2}),
+            RUN_NOW,
+            WORK,
+            last_event_id="0",
+            seconds=0,
+        ),
+        example("Refused: no bookmark", last_event_id="yesterday"),
     ],
     "markNotificationRead": [
         example(

@@ -17,10 +17,10 @@ from models.conditions import COMPARES_WITH, OPERATORS, OWN_LINKS, Operator
 from models.custom_values import KINDS, WANTED
 from models.field_definition import MOST_DEFINITIONS
 from models.fields import Catalogue, Field, FieldKind
+from models.formats import OWN_FILTERS, OWN_OPTIONS
 from models.item_type import ItemType
 from models.languages import LANGUAGES, SOURCE
 from models.settings import Settings, variable
-from models.templates import OPTIONS, OWN_FILTERS
 from models.timing import (
     LONGEST_YEARS,
     MOST_SPREAD,
@@ -42,10 +42,17 @@ NAMES = {
     "ItemDate": "[date of the item](#a-date-of-the-item)",
     "Start": "[start](#a-start)",
     "FieldChange": "[change of a field](#a-change-of-a-field)",
+    "RecipientChoice": "[recipient](#a-recipient)",
 }
 """How the page calls parameters that have a shape of their own."""
 
-TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
+TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "yes or no",
+    "object": "JSON",
+}
 
 HEAD = """# Rules
 
@@ -92,6 +99,15 @@ is around a date of the item; without `time` it is that of the date, or noon whe
 are counted, and clocks read, where the responsible person is. A start that is past stays as it is:
 what should have begun is overdue at once.
 """
+
+RECIPIENT = (
+    'Whom a mail or message goes to: `{"by": "client"}`, who is reached at the primary contact, '
+    "else at another contact, else at the company, and a lead at its own address first; "
+    '`{"by": "contacts"}`, all contacts of the item; '
+    '`{"by": "user", "user": {"by": "supervisor"}}`, a [person](#a-person) or department; or '
+    '`{"by": "address", "address": "{{ deal.custom.office }}, info@firm.example"}`, as it is '
+    "typed. Of each the first address counts, and everybody is written to once."
+)
 
 FIELD_CHANGE = """`{"field": "deal.amount", "value": "{{ deal.amount | times: 2 }}"}`: a value of
 the kind of the field, or a [text with fields](#a-text-with-fields) that reads as one. A user may
@@ -279,6 +295,8 @@ def rules_page() -> str:
         _paragraph(START),
         "### A change of a field\n",
         _paragraph(FIELD_CHANGE),
+        "### A recipient\n",
+        _paragraph(RECIPIENT),
         TEXT,
         *_filters(),
         RESULTS,
@@ -359,7 +377,7 @@ def _result(result: Result) -> str:
 def _filters() -> Iterator[str]:
     yield "| Filter | Options | |\n| --- | --- | --- |"
     for name, function in OWN_FILTERS.items():
-        options = ", ".join(f"`{each}`" for each in sorted(OPTIONS[name]))
+        options = ", ".join(f"`{each}`" for each in sorted(OWN_OPTIONS[name]))
         yield _row((f"`{name}`", options, getdoc(function) or ""))
     yield ""
 
@@ -405,9 +423,9 @@ def _operators() -> Iterator[str]:
     links = _and([f"`{each}`" for each in sorted(OWN_LINKS)])
     yield from map(_paragraph, SPANS.format(links=links).split("\n\n"))
     yield "| Kind of field | Value | Or a field that is | Operators |\n| --- | --- | --- | --- |"
-    for kind in FieldKind:
+    for kind in OPERATORS:
         known = ", ".join(f"`{each}`" for each in Operator if each in OPERATORS[kind])
-        others = _or([each for each in FieldKind if each in COMPARES_WITH[kind]] or [""])
+        others = _or([each for each in OPERATORS if each in COMPARES_WITH[kind]] or [""])
         yield _row((kind, VALUES.get(kind, WANTED.get(kind, "")), others, known))
     yield ""
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,23 @@ from api.errors import overtaken, too_many
 from api.limits import TooManyRequests
 from api.retries import LONGEST_BODY, too_busy
 from api.sheets import CSV
-from docs.examples import CALENDAR_KEY, EXAMPLES, LINK, WORK, Example, Request
+from docs.examples import (
+    CALENDAR_KEY,
+    DOUBT,
+    EXAMPLES,
+    KEYS,
+    LETTERS_KEY,
+    LINK,
+    SIGNING_KEY,
+    WORK,
+    Example,
+    Request,
+)
 from models.api_token import ApiToken, hash_of
 from models.clock import clock
 from models.database import Database
+from models.delivery import Delivery, doubt, find_delivery
+from models.document import DOCX_TYPE, PDF_TYPE
 from models.installation import installation
 from models.migrations import migrate
 from models.rule_run import ON_THE_AGENDA, RuleRun
@@ -48,8 +61,18 @@ ANOTHER_EACH_TIME = {
     "feed_url": f"http://127.0.0.1:8000/v1/calendar/{CALENDAR_KEY}.ics",
     "hint": "x3Qw",
     "request_id": "5f0c4f0e8f3b4c35a1b54f4d9ad0c6f1",
+    "sha256": "9f2c4a7d1e6b0835c4f1a2937d5e8b60c1d2e3f4a5b69788796a5b4c3d2e1f00",
+    "size": 36871,
+    "docx_size": 37012,
+    "pdf_size": 21480,
 }
 """And how it is shown."""
+
+A_FILE = "…"
+"""How the bytes of a file are shown."""
+
+A_SECOND = timedelta(seconds=1)
+"""What is due within it is done, too: what a step leaves to do follows it closely."""
 
 NOBODY = 999
 """An id that nothing has."""
@@ -101,7 +124,7 @@ class Operation:
             "url": self.path.format(**given["path"]),
             "params": given["query"],
             "headers": given["header"],
-            "json": example.body,
+            **_sent(example.body),
         }
 
     def shown(self, example: Example) -> dict[str, Any]:
@@ -122,6 +145,11 @@ class Operation:
             yield "Refused: no id", _but(example, dict.fromkeys(path, "x"))
         elif "limit" in self.places:
             yield "Refused: a page too long", _but(example, {"limit": 100_000})
+
+
+def _sent(body: Any) -> dict[str, Any]:
+    """Return how a body is sent: bytes are a file."""
+    return {"content": body} if isinstance(body, bytes) else {"json": body}
 
 
 def _but(example: Example, parameters: Mapping[str, Any]) -> Example:
@@ -163,11 +191,14 @@ class Recorder:
             for ask, answer in [*await self._read(), *await self._changed()]:
                 name, title = ask.operation.id, ask.example.title
                 if ask.as_sheet:
-                    sheets[name] = {"as-csv": {"summary": "As CSV", "value": answer.text}}
+                    sheets[name] = {
+                        "as-csv": {"summary": "As CSV", "value": _in_sheet(answer.text)}
+                    }
                     continue
                 _keep(answers[name], title, answer)
                 if ask.example.body is not None and answer.is_success:
-                    bodies[name][_name(title)] = {"summary": title, "value": ask.example.body}
+                    value = A_FILE if isinstance(ask.example.body, bytes) else ask.example.body
+                    bodies[name][_name(title)] = {"summary": title, "value": value}
         return {"shared": shared} | {
             name: {
                 "parameters": operation.shown(EXAMPLES[name][0]),
@@ -266,7 +297,16 @@ class Recorder:
                 [tom] = await session.scalars(select(User).where(User.name == "Tom Berg"))
                 tom.calendar_key_hash = hash_of(CALENDAR_KEY)
             return
-        answer = await client.request(method, path, json=body, headers={"If-Match": "*"})
+        if request == KEYS:
+            async with database.transaction() as session:
+                for delivery in await session.scalars(select(Delivery)):
+                    delivery.key = UUID(int=UUID(LETTERS_KEY).int + delivery.id - 1)
+            return
+        if request == DOUBT:
+            async with database.transaction() as session:
+                doubt(await find_delivery(session, 1, lock=True), "the worker has died over it")
+            return
+        answer = await client.request(method, path, headers={"If-Match": "*"}, **_sent(body))
         if not answer.is_success:
             raise NotAsExpected(f"{method} {path}: {answer.text}")
 
@@ -302,7 +342,8 @@ async def settle(database: Database) -> None:
     """Load the company and let the worker do what is due: what users find after a minute."""
     await load_sample_company(database)
     async with database.transaction() as session:
-        (await installation(session)).database_id = DATABASE_ID
+        home = await installation(session)
+        home.database_id, home.signing_key = DATABASE_ID, SIGNING_KEY
     await work(database)
 
 
@@ -316,7 +357,7 @@ async def _next_due(database: Database) -> int | None:
     async with database.reading() as session:
         entry: int | None = await session.scalar(
             select(RuleRun.stage_entry_id)
-            .where(RuleRun.state.in_(ON_THE_AGENDA), RuleRun.due_at <= clock.source())
+            .where(RuleRun.state.in_(ON_THE_AGENDA), RuleRun.due_at < clock.source() + A_SECOND)
             .order_by(RuleRun.due_at, RuleRun.id)
             .limit(1)
         )
@@ -337,13 +378,23 @@ def standing_still() -> Iterator[None]:
 def _keep(answers: Answers, title: str, answer: httpx2.Response) -> None:
     of_status = answers.setdefault(str(answer.status_code), {})
     if answer.content:
-        is_text = answer.headers.get("Content-Type", "").startswith("text/")
-        value = answer.text if is_text else _shown(answer.json())
+        is_text = answer.headers.get("Content-Type", "").startswith(("text/", "message/"))
+        kind = answer.headers.get("Content-Type", "")
+        is_file = kind in {DOCX_TYPE, PDF_TYPE}
+        value = A_FILE if is_file else answer.text if is_text else _shown(answer.json())
         of_status[_name(title)] = {"summary": title, "value": value}
 
 
 def _name(title: str) -> str:
     return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+def _in_sheet(text: str) -> str:
+    """Return a list as CSV, in whose cells JSON stands with its quotes doubled."""
+    for name, stand_in in ANOTHER_EACH_TIME.items():
+        said = json.dumps(stand_in).replace('"', '""')
+        text = re.sub(rf'""{name}"": (?:""[^"]*""|\d+)', f'""{name}"": {said}', text)
+    return text
 
 
 def _shown(part: Any) -> Any:

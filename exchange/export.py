@@ -193,7 +193,8 @@ class Sheets:
             select(FieldDefinition).order_by(FieldDefinition.position, FieldDefinition.id)
         )
         for each in defined:
-            custom[each.item_type][each.name] = each.kind
+            if each.kind is not FieldKind.BOOKING:  # Bookings fill it.
+                custom[each.item_type][each.name] = each.kind
         users: dict[int, str] = {}
         if any(FieldKind.USER in kinds.values() for kinds in custom.values()):
             found = await session.execute(select(User.id, User.external_id))

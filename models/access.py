@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Select, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.base import Row
 from models.department import Department
 from models.errors import NotAllowed
 from models.item import Item
@@ -52,11 +53,19 @@ def _departments_of(user: User) -> Select[int]:
 
 async def reached(session: AsyncSession, user: User, item: SomeItem) -> SomeItem:
     """Return an item that is within somebody's reach, or raise `NotAllowed`."""
-    if user.role in MANAGING:
-        return item
-    if not await session.scalar(select(Item.id).where(Item.id == item.id, within_reach(user))):
-        raise NotAllowed(out_of_reach(user, item.called.capitalize()))
-    return item
+    return await reached_row(session, user, item, within_reach(user), item.called)
+
+
+async def reached_row(
+    session: AsyncSession, user: User, row: Row, condition: ColumnElement[bool], called: str
+) -> Row:
+    """Return a row whose table meets the condition of somebody's reach, or raise `NotAllowed`."""
+    kind = type(row)
+    if user.role not in MANAGING and not await session.scalar(
+        select(kind.id).where(kind.id == row.id, condition)
+    ):
+        raise NotAllowed(out_of_reach(user, f"{called[:1].upper()}{called[1:]}"))
+    return row
 
 
 def out_of_reach(user: User, what: str) -> str:

@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.api_token import hash_of
+from models.booking import Booking, BookingHold, bookings_there
 from models.crm_activity import (
+    WRITTEN,
     CrmActivity,
     CrmActivityKind,
     CrmActivityStatus,
@@ -34,7 +36,7 @@ AHEAD = timedelta(days=3660)
 """Of what begins later it is told when in UTC: who knows how clocks will be set."""
 
 MOST = 1000
-"""CRM activities in one feed, and as many deadlines, the next first."""
+"""CRM activities in one feed, as many bookings and as many deadlines, the next first."""
 
 LONGEST_LINE = 250
 LONGEST_TEXT = 1000
@@ -93,6 +95,7 @@ class Feed:
     url: str
     crm_activities: Sequence[tuple[CrmActivity, Item]]
     deadlines: Sequence[Task]
+    bookings: Sequence[tuple[Booking, Item]]
     now: datetime
 
     def written(self) -> bytes:
@@ -117,6 +120,8 @@ class Feed:
             yield self._crm_activity(crm_activity, item)
         for task in self.deadlines:
             yield self._deadline(task)
+        for booking, item in self.bookings:
+            yield self._booking(booking, item)
 
     def _crm_activity(self, crm_activity: CrmActivity, item: Item) -> Event:
         planned = crm_activity.status is CrmActivityStatus.PLANNED
@@ -157,7 +162,20 @@ class Feed:
         entry.add("TRANSP", "TRANSPARENT")
         return entry
 
-    def _entry(self, kind: str, row: CrmActivity | Task, revised_at: datetime) -> Event:
+    def _booking(self, booking: Booking, item: Item) -> Event:
+        entry = self._entry("booking", booking, booking.revised_at)
+        entry.add("SUMMARY", one_line(booking.service))
+        entry.add("DTSTART", self._local(booking.starts_at))
+        entry.add("DTEND", self._local(booking.ends_at))
+        booked = one_line(booking.booked.in_words)
+        entry.add("DESCRIPTION", f"{booked}\n{self.url}/v1/{item.type}s/{item.id}")
+        entry.add("URL", f"{self.url}/v1/bookings/{booking.id}")
+        entry.add("STATUS", "CONFIRMED")
+        entry.add("CATEGORIES", ["booking"])
+        entry.add("TRANSP", "OPAQUE")
+        return entry
+
+    def _entry(self, kind: str, row: CrmActivity | Task | Booking, revised_at: datetime) -> Event:
         entry = Event()
         entry.add("UID", f"{kind}-{row.id}@{self.database_id}")
         entry.add("DTSTAMP", revised_at)
@@ -210,13 +228,16 @@ def _cut(text: str, longest: int) -> str:
 async def feed_of(session: AsyncSession, user: User, *, url: str) -> Feed:
     """Read what somebody is responsible for, from some months ago on; `url` is that of the API.
 
-    CRM activities, completed ones too, and the deadlines of tasks that are still to be done.
+    CRM activities, completed ones too but no mails and messages, the deadlines of tasks that are
+    still to be done, and where the person is booked.
     """
     home = await installation(session)
     now = clock.now()
     crm_activities = await session.execute(
         crm_activities_there(
-            CrmActivity.responsible_id == user.id, CrmActivity.starts_at >= now - BACK
+            CrmActivity.responsible_id == user.id,
+            CrmActivity.starts_at >= now - BACK,
+            CrmActivity.kind.not_in(WRITTEN),
         )
         .join(Item, Item.id == CrmActivity.item_id)
         .add_columns(Item)
@@ -234,6 +255,17 @@ async def feed_of(session: AsyncSession, user: User, *, url: str) -> Feed:
         .order_by(Task.deadline_at, Task.id)
         .limit(MOST)
     )
+    bookings = await session.execute(
+        bookings_there(
+            Booking.holds.any(BookingHold.user_id == user.id),
+            Booking.cancelled_at.is_(None),
+            Booking.starts_at >= now - BACK,
+        )
+        .join(Item, Item.id == Booking.item_id)
+        .add_columns(Item)
+        .order_by(Booking.starts_at, Booking.id)
+        .limit(MOST)
+    )
     return Feed(
         name=f"Cuebook: {one_line(user.name)}",
         zone=user.time_zone or home.time_zone,
@@ -241,5 +273,6 @@ async def feed_of(session: AsyncSession, user: User, *, url: str) -> Feed:
         url=url,
         crm_activities=[(row[0], row[1]) for row in crm_activities],
         deadlines=deadlines.all(),
+        bookings=[(row[0], row[1]) for row in bookings],
         now=now,
     )

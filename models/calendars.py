@@ -1,7 +1,7 @@
 """Calendars: when the company works and when each of its people, as rules count time."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -40,9 +40,13 @@ class Calendars:
 
     @cached_property
     def _people(self) -> Mapping[int, Calendar]:
-        return {user.id: self._of(user) for user in self.people}
+        return {user.id: self.of(user) for user in self.people}
 
-    def _of(self, user: User) -> Calendar:
+    def with_hours(self, kept: Mapping[str, object] | None) -> Calendar:
+        """Return the company's calendar with hours of their own, if these are any."""
+        return replace(self._company, hours=_hours(kept) or self._company.hours)
+
+    def of(self, user: User) -> Calendar:
         """Return when somebody works: what they have none of their own of is the company's."""
         company = self._company
         away = user.absent_from is not None or user.absent_until is not None

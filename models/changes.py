@@ -7,7 +7,7 @@ from models.history import HistoryEntry, HistoryKind
 from models.stage_entry import StageEntry
 
 ENTERING = (HistoryKind.CREATED, HistoryKind.STAGE_CHANGED, HistoryKind.RESTORED)
-CHANGING = (HistoryKind.CHANGED, HistoryKind.RESPONSIBLE_CHANGED)
+CHANGING = (HistoryKind.CHANGED, HistoryKind.RESPONSIBLE_CHANGED, HistoryKind.BOOKING)
 
 
 async def changed_since(session: AsyncSession, entry: StageEntry) -> frozenset[str]:

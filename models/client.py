@@ -96,6 +96,24 @@ def outside_bin(client: SomeClient | None) -> SomeClient | None:
     return None if client is None or client.deleted_at is not None else client
 
 
+async def contacts_of(session: AsyncSession, item: Item) -> Sequence[Contact]:
+    """Return the contacts of an item outside the bin with their addresses, the primary one first.
+
+    What the transaction has changed stays changed.
+    """
+    further = select(item_contacts.c.contact_id).where(item_contacts.c.item_id == item.id)
+    found = await session.scalars(
+        select(Contact)
+        .where(
+            or_(Contact.id == item.contact_id, Contact.id.in_(further)),
+            Contact.deleted_at.is_(None),
+        )
+        .order_by(Contact.id)
+        .options(selectinload(Contact.contact_points))
+    )
+    return sorted(found, key=lambda contact: contact.id != item.contact_id)
+
+
 async def lock_clients(
     session: AsyncSession, item: Item, *, further_contacts: bool = False
 ) -> list[Client]:

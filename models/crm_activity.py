@@ -1,4 +1,7 @@
-"""CRM activities: to-dos, calls and meetings that somebody has planned, or noted, for an item."""
+"""CRM activities: what somebody has planned for an item, or noted, and what was written.
+
+To-dos, calls and meetings are planned; mails and messages are noted when they have been sent.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,12 +14,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import clock
-from models.access import MANAGING, out_of_reach, within_reach
+from models.access import MANAGING, reached_row, within_reach
 from models.agenda import CrmActivityAgenda, crm_activity_workflow_id
 from models.base import Base, EnumText, Record, Versioned, containing, having
 from models.company import Company
 from models.contact import Contact
-from models.errors import NotAllowed, NotFound
+from models.errors import NotFound
 from models.item import Item, find_item
 from models.outbox import Outbox
 from models.provenance import MadeByRun
@@ -28,6 +31,12 @@ class CrmActivityKind(StrEnum):
     TO_DO = "to-do"
     CALL = "call"
     MEETING = "meeting"
+    EMAIL = "email"
+    MESSAGE = "message"
+
+
+WRITTEN = frozenset({CrmActivityKind.EMAIL, CrmActivityKind.MESSAGE})
+"""Kinds that nobody plans: they tell of what has been sent, or has come in."""
 
 
 class CrmActivityStatus(StrEnum):
@@ -234,11 +243,5 @@ async def reached_crm_activity(
     session: AsyncSession, user: User, crm_activity: CrmActivity
 ) -> CrmActivity:
     """Return a CRM activity that is within somebody's reach, or raise `NotAllowed`."""
-    if user.role in MANAGING:
-        return crm_activity
-    mine = select(CrmActivity.id).where(
-        CrmActivity.id == crm_activity.id, crm_activities_within_reach(user)
-    )
-    if not await session.scalar(mine):
-        raise NotAllowed(out_of_reach(user, crm_activity.called.capitalize()))
-    return crm_activity
+    within = crm_activities_within_reach(user)
+    return await reached_row(session, user, crm_activity, within, crm_activity.called)

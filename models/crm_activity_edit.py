@@ -14,13 +14,17 @@ from models.company import Company
 from models.contact import Contact
 from models.contact_point import Reachable
 from models.crm_activity import (
+    WRITTEN,
     Completion,
     CrmActivity,
     CrmActivityDirection,
+    CrmActivityKind,
     CrmActivityStatus,
 )
 from models.crm_activity_end import about, about_status, as_completed, complete_those, take_up
+from models.delivery import Delivery, DeliveryKind
 from models.errors import Conflict, Invalid, Problem
+from models.inputs import LONGEST_TEXT
 from models.installation import installation
 from models.item import Item, load_whole
 from models.reminders import move_reminders, set_reminders, stop_reminders
@@ -37,6 +41,11 @@ BEYOND = "This moment is beyond the calendar."
 LONGEST_TOLD = 80
 """Characters of a result in the sentence of a history entry."""
 
+NOTED_AS = {
+    DeliveryKind.EMAIL: CrmActivityKind.EMAIL,
+    DeliveryKind.MESSAGE: CrmActivityKind.MESSAGE,
+}
+
 
 async def add_crm_activity(session: AsyncSession, by: User, sent: Mapping[str, Any]) -> CrmActivity:
     """Let a person plan something for an item within their reach, or note what happened.
@@ -50,6 +59,10 @@ async def add_crm_activity(session: AsyncSession, by: User, sent: Mapping[str, A
     )
     await reached(session, by, item)
     noted = fields.pop("status", CrmActivityStatus.PLANNED) is CrmActivityStatus.COMPLETED
+    if fields["kind"] in WRITTEN and not noted:
+        raise Invalid(
+            Problem("/kind", "Mails and messages are noted, not planned: send status completed.")
+        )
     minutes = fields.pop("reminders", USUAL_REMINDERS)
     fields["starts_at"] = fields.get("starts_at") or clock.now()
     fields = await linked(session, fields, responsible=User, contact=Contact, company=Company)
@@ -116,6 +129,35 @@ async def _note(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) 
     await session.flush()
     text = f"Noted {crm_activity.direction} {_called(crm_activity)}{_came_of(crm_activity)}"
     _tell(session, crm_activity, text, cause)
+
+
+async def note_sent(session: AsyncSession, delivery: Delivery, cause: Cause) -> None:
+    """Note what a client has been sent as a completed CRM activity; the delivery remembers it.
+
+    Mails and messages are noted, but not those to people who work here. The item of the delivery
+    is locked.
+    """
+    kind = NOTED_AS.get(delivery.kind)
+    if kind is None or delivery.user_id is not None:
+        return
+    sender_id = delivery.content.get("sender_id")
+    crm_activity = CrmActivity(
+        kind=kind,
+        subject=delivery.subject,
+        description=delivery.content["text"][:LONGEST_TEXT],
+        item=delivery.item,
+        responsible=await session.get(User, sender_id) if sender_id else None,
+        contact=await session.get(Contact, delivery.contact_id) if delivery.contact_id else None,
+        company=await session.get(Company, delivery.company_id) if delivery.company_id else None,
+        phone=delivery.recipient if kind is CrmActivityKind.MESSAGE else None,
+        starts_at=clock.now(),
+        reminders=[],
+    )
+    as_completed(crm_activity, None, crm_activity.starts_at, Completion.RULE)
+    session.add(crm_activity)
+    await session.flush()
+    delivery.crm_activity_id = crm_activity.id
+    _tell(session, crm_activity, f"Sent {_called(crm_activity)} to {delivery.recipient}.", cause)
 
 
 async def change_crm_activity(
@@ -191,6 +233,9 @@ async def reopen_crm_activity(
     """Let a locked CRM activity that was completed be planned again; its result stays."""
     if crm_activity.status is CrmActivityStatus.PLANNED:
         raise Conflict(f"{crm_activity.called.capitalize()} is not completed.")
+    if crm_activity.kind in WRITTEN:
+        called = crm_activity.called.capitalize()
+        raise Conflict(f"{called} tells of what was written, and cannot be planned again.")
     await take_up(session, crm_activity)
     text = f"Took up {_called(crm_activity)} again."
     line = about_status(crm_activity.item, crm_activity.id, text, CrmActivityStatus.PLANNED)

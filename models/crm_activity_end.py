@@ -40,9 +40,14 @@ async def complete_those(
     await stop_reminders_of(session, crm_activity_ids)
 
 
-def as_completed(crm_activity: CrmActivity, by: User | None, at: datetime) -> None:
+def as_completed(
+    crm_activity: CrmActivity,
+    by: User | None,
+    at: datetime,
+    completion: Completion = Completion.PERSON,
+) -> None:
     """Let a new CRM activity begin as completed at that moment: it tells of what has happened."""
-    assign(crm_activity, _completed(Completion.PERSON, by, at))
+    assign(crm_activity, _completed(completion, by, at))
 
 
 def _completed(completion: Completion, by: User | None, at: datetime) -> dict[str, Any]:

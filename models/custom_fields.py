@@ -30,7 +30,8 @@ async def with_custom(session: AsyncSession, item: Item, sent: Mapping[str, Any]
     problems: list[Problem] = []
     for name, value in sent.items():
         present = item.custom.get(name)
-        if value is None and (name in fields or name in item.custom):
+        booked = name in fields and fields[name].kind is FieldKind.BOOKING and present is not None
+        if value is None and not booked and (name in fields or name in item.custom):
             values.pop(name, None)
         elif name in fields:
             try:

@@ -29,7 +29,7 @@ from models.custom_fields import unknown_custom_field
 from models.custom_values import as_json, pointer_of, read, refusal
 from models.errors import Invalid, Problem
 from models.field_definition import custom_fields_of
-from models.fields import Field, FieldKind
+from models.fields import Field, FieldKind, as_read
 from models.item import Item
 from models.item_type import ItemType
 
@@ -75,10 +75,10 @@ def _condition(
     asked: CustomAsked, fields: Mapping[str, Field], dialect: str
 ) -> ColumnElement[bool] | Problem:
     """Return what is asked of a field in SQL, or what is wrong with it."""
-    field = fields.get(asked.name)
     pointer = pointer_of(asked.name)
-    if field is None:
+    if asked.name not in fields:
         return unknown_custom_field(asked.name, fields)
+    field = as_read(fields[asked.name])
     if asked.bound is not None and field.kind not in WITH_RANGE:
         reason = f"«{field.title}» is a {field.kind}, which has no {asked.bound}."
         return Problem(pointer, reason)

@@ -32,6 +32,7 @@ WANTED: Mapping[FieldKind, str] = {
     FieldKind.USER: "the id of a user",
     FieldKind.LIST: "one of its choices",
     FieldKind.MULTI: "a list of its choices",
+    FieldKind.BOOKING: "nothing by itself: it says when the next of its bookings starts",
 }
 
 DECIMAL = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -66,6 +67,8 @@ def accepted(field: Field, sent: object, present: object = None) -> Any:
     if type(sent) is type(present) and sent == present:
         return sent
     pointer = pointer_of(field.path)
+    if field.kind is FieldKind.BOOKING:
+        raise Invalid(Problem(pointer, refusal(field)))
     try:
         value = read(field.kind, sent)
     except ValueError as error:
@@ -195,6 +198,7 @@ READ: Mapping[FieldKind, Callable[[object], object]] = {
     FieldKind.USER: _id,
     FieldKind.LIST: _text,
     FieldKind.MULTI: _texts,
+    FieldKind.BOOKING: _datetime,
 }
 
 
@@ -207,6 +211,6 @@ def as_json(kind: FieldKind, value: Any) -> Any:
             return f"{value:f}"
         case FieldKind.DATE:
             return value.isoformat()
-        case FieldKind.DATETIME:
+        case FieldKind.DATETIME | FieldKind.BOOKING:
             return value.isoformat().replace("+00:00", "Z")
     return value

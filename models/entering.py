@@ -167,7 +167,7 @@ async def _leave(
             entry.left_at = clock.now()
             left[entry.item_id] = entry
         for run in reversed(entry.runs):  # From below, as the end of one is felt by the next.
-            if run.is_open and run is not cause.run and (for_good or not run.keep):
+            if run.is_open and run is not cause.run and not _stays(run, for_good=for_good):
                 await finish_run(session, run, RunState.DROPPED, reason, by=cause.user)
     if for_good:
         await let_rest(session, known)
@@ -177,6 +177,11 @@ async def _leave(
             sign(line, cause)
             session.add(line)
     return left
+
+
+def _stays(run: RuleRun, *, for_good: bool) -> bool:
+    """Tell whether an open run survives: what is on its way does, kept ones if not for good."""
+    return run.is_delivering or (run.keep and not for_good)
 
 
 async def _freeze_rules(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, delete, select
+from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -87,6 +87,34 @@ async def add_exclusion(
     session.add(exclusion)
     await session.flush()
     return exclusion
+
+
+async def excluded_among(session: AsyncSession, values: Iterable[str]) -> set[str]:
+    """Return which of these phones (E.164) and addresses are on the list, or their domain is."""
+    compared = {value: _folded(value) for value in values}
+    wanted = set(compared.values())
+    domains = {value: _domain(value) for value in wanted if "@" in value}
+    listed = await session.execute(
+        select(Exclusion.kind, Exclusion.value).where(
+            or_(
+                Exclusion.kind.in_([ExclusionKind.PHONE, ExclusionKind.EMAIL])
+                & Exclusion.value.in_(wanted),
+                (Exclusion.kind == ExclusionKind.DOMAIN)
+                & Exclusion.value.in_(set(domains.values())),
+            )
+        )
+    )
+    known = {(kind is ExclusionKind.DOMAIN, value) for kind, value in listed}
+    return {
+        value
+        for value, folded in compared.items()
+        if (False, folded) in known or (True, domains.get(folded)) in known
+    }
+
+
+def _domain(address: str) -> str:
+    """Return the domain of an address as it is compared: in ASCII, folded."""
+    return validate_email(address, check_deliverability=False).ascii_domain.casefold()
 
 
 def exclusions_where(*, q: str | None = None, **values: object) -> Select[Exclusion]:

@@ -71,6 +71,12 @@ async def custom_fields_of(session: AsyncSession, item_type: ItemType) -> Mappin
     }
 
 
+async def booking_fields_of(session: AsyncSession, item_type: ItemType) -> Sequence[str]:
+    """Return the names of those custom fields that bookings fill, in order."""
+    fields = await custom_fields_of(session, item_type)
+    return [name for name, field in fields.items() if field.kind is FieldKind.BOOKING]
+
+
 def definitions_where(**values: object) -> Select[FieldDefinition]:
     """Return the definitions that have these values, None meaning any."""
     return having(select(FieldDefinition), **values)

@@ -38,7 +38,8 @@ from models.inputs import (
     Year,
 )
 from models.item_type import ItemType
-from models.mistakes import meant, reason
+from models.mistakes import reason
+from models.near_misses import did_you_mean
 from models.user import User
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
@@ -220,7 +221,8 @@ class WritableFields:
             return cls(root, {field.name: field for field in OF_CLIENTS[root]})
         own = (*OF_ITEMS, *(OF_LEADS if item_type is ItemType.LEAD else ()))
         custom = await custom_fields_of(session, item_type)
-        every = (*own, *map(_custom, custom.values()))
+        written = [each for each in custom.values() if each.kind is not FieldKind.BOOKING]
+        every = (*own, *map(_custom, written))
         return cls(item_type.value, {field.name: field for field in every})
 
     def find(self, path: str) -> Writable | None:
@@ -231,7 +233,7 @@ class WritableFields:
 
     def meant(self, path: str) -> str:
         """Ask whether the most similar path was meant, if any is alike."""
-        return meant(path, [f"{self.root}.{name}" for name in self.by_name])
+        return did_you_mean(path, [f"{self.root}.{name}" for name in self.by_name])
 
 
 def _custom(field: Field) -> Writable:

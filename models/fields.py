@@ -3,20 +3,24 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 from typing import Self
 
 from models.item_type import ItemType
+from models.near_misses import did_you_mean
 
 UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 """What no field can hold: U+0000, and halves of a character, which are no text at all."""
 
 
 class FieldKind(StrEnum):
-    """What a field holds, hence what it compares with and how it reads."""
+    """What a field holds, hence what it compares with and how it reads.
+
+    A `booking` is a custom field that bookings fill: texts, conditions and timing read it as a
+    `datetime`.
+    """
 
     TEXT = "text"
     NUMBER = "number"
@@ -27,6 +31,7 @@ class FieldKind(StrEnum):
     USER = "user"
     LIST = "list"
     MULTI = "multi"
+    BOOKING = "booking"
     ROWS = "rows"
 
 
@@ -43,6 +48,9 @@ class Field:
     columns: tuple["Field", ...] = ()
     choices: tuple[str, ...] = ()
 
+
+READ_AS = {FieldKind.BOOKING: FieldKind.DATETIME}
+"""What a kind is read as that is filled in another way than others."""
 
 PRODUCT_COLUMNS = (
     Field("name", "Name", FieldKind.TEXT),
@@ -125,7 +133,7 @@ class Catalogue:
 
     The fields of the item itself are there twice: under its type and under `item`. Custom fields
     are among them (`deal.custom.contract_no`); one that is a user has what is told of users too
-    (`deal.custom.manager.name`).
+    (`deal.custom.manager.name`), one that is a booking is a datetime here.
     """
 
     item_type: ItemType
@@ -136,7 +144,7 @@ class Catalogue:
         """Return the fields of the product itself and these custom ones, whose paths are names."""
         defined = {
             path: replace(field, path=path)
-            for each in custom
+            for each in map(as_read, custom)
             for field in (each, *_of_person(each))
             for path in (f"{root}.custom.{field.path}" for root in (item_type.value, "item"))
         }
@@ -146,14 +154,14 @@ class Catalogue:
         """Return the field of that full path, or None if items of this type have none such."""
         return self.fields.get(path)
 
-    def nearest(self, path: str) -> str | None:
-        """Return the real path that is most like this one, or None if none is alike."""
-        return next(iter(get_close_matches(path, self.fields, n=1)), None)
-
     def unknown(self, path: str) -> str:
         """Say that there is no such field, and which was perhaps meant."""
-        meant = self.nearest(path)
-        return f"unknown field {path}" + (f", did you mean {meant}?" if meant else "")
+        return f"unknown field {path}{did_you_mean(path, self.fields)}"
+
+
+def as_read(custom: Field) -> Field:
+    """Return a custom field as the kind that its values are read as."""
+    return replace(custom, kind=READ_AS.get(custom.kind, custom.kind))
 
 
 def _of_person(custom: Field) -> Iterator[Field]:

@@ -20,7 +20,9 @@ LONGEST_TOLD = 80
 class HistoryKind(StrEnum):
     """`information` is what people and rules write on purpose; `rule run` what became of a rule.
 
-    `crm activity` is when one was planned, noted, completed, postponed or deleted.
+    `crm activity` is when one was planned, noted, completed, postponed or deleted, `delivery`
+    what became of one that left the house, `booking` when somebody or something was booked, or
+    is free again, `document` when one was made, opened through its link, or that was revoked.
     """
 
     INFORMATION = "information"
@@ -34,6 +36,9 @@ class HistoryKind(StrEnum):
     UNLINKED = "unlinked"
     RULE_RUN = "rule run"
     CRM_ACTIVITY = "crm activity"
+    DELIVERY = "delivery"
+    BOOKING = "booking"
+    DOCUMENT = "document"
 
 
 class HistoryEntry(Record, Base, kw_only=True):

@@ -1,6 +1,8 @@
 """The installation: one row that says which database it is and how the company counts time."""
 
 from datetime import datetime
+from functools import partial
+from secrets import token_urlsafe
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -22,6 +24,7 @@ class Installation(Versioned, Base, kw_only=True):
     `namespace_id` is Temporal's own id of the namespace that was told last; another one means
     that Temporal has forgotten everything. `working_hours` is JSON of
     `working_time.WorkingHours`, `days_off` ISO dates beside the country's holidays.
+    `signing_key` signs links that strangers may follow; it never leaves the house.
     """
 
     __tablename__ = "installation"
@@ -36,6 +39,7 @@ class Installation(Versioned, Base, kw_only=True):
     working_hours: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     holiday_country: Mapped[str | None] = mapped_column(default=None)
     days_off: Mapped[list[Any]] = mapped_column(default_factory=list)
+    signing_key: Mapped[str] = mapped_column(default_factory=partial(token_urlsafe, 32))
 
 
 class WorkerHeartbeat(Base, kw_only=True):

@@ -5,15 +5,13 @@ Nothing of what was sent is repeated but the beginning of a name that nobody kno
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
-LONGEST_NAME = 100
-"""Characters of a name that are repeated, and compared."""
+from models.near_misses import LONGEST_NAME, did_you_mean
 
 QUOTED = re.compile(r"'([^']*)'")
 
@@ -21,15 +19,9 @@ CHOICES = {"enum": "expected", "literal_error": "expected", "union_tag_invalid":
 """Which of pydantic's errors list what would have been right, and where."""
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return the question whether the most similar of the known words was meant, if any is."""
-    near = get_close_matches(word[:LONGEST_NAME], list(known), n=1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such thing: "unknown field nmae, did you mean name?"."""
-    return f"unknown {what} {shortened(name)}{meant(name, known)}"
+    return f"unknown {what} {shortened(name)}{did_you_mean(name, known)}"
 
 
 def shortened(name: str) -> str:
@@ -48,7 +40,7 @@ def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str
         case "enum" | "literal_error" | "union_tag_invalid" as choice:
             choices = QUOTED.findall(str(context.get(CHOICES[choice], "")))
             sent = context.get("tag", error["input"])
-            hint = meant(sent, choices) if isinstance(sent, str) else ""
+            hint = did_you_mean(sent, choices) if isinstance(sent, str) else ""
             return f"Input should be {_one_of(choices)}{hint}" if choices else error["msg"]
     return error["msg"].removeprefix("Value error, ")
 

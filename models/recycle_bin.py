@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models import clock
 from models.access import within_reach
 from models.base import having
+from models.booking_edit import let_bookings_rest, wake_bookings
 from models.company import Company
 from models.contact import Contact
 from models.crm_activity_end import wake
@@ -23,19 +24,21 @@ from models.user import User
 
 
 async def delete_item(session: AsyncSession, item: Item, cause: Cause) -> None:
-    """Put a locked item into the bin; whatever its rules had still to do is dropped."""
+    """Put a locked item into the bin; its rules have nothing more to do, and its bookings end."""
     await leave_stage(session, item, cause, "the item was deleted")
     item.deleted_at = clock.now()
     item.deleted_by_run_id = cause.run_id
     line = about_item(item, HistoryKind.DELETED, f"Deleted {item.called}.")
     sign(line, cause)
     session.add(line)
+    await let_bookings_rest(session, item, cause)
 
 
 async def restore_item(session: AsyncSession, item: Item, cause: Cause) -> None:
     """Bring a locked item back into its stage, as an entry whose rules do not run.
 
-    Where the stage is gone, it is the first of the pipeline, or the first of all.
+    Where the stage is gone, it is the first of the pipeline, or the first of all. What was booked
+    is booked again where it is free.
     """
     if item.deleted_at is None:
         raise Conflict(f"{item.called.capitalize()} is not in the recycle bin.")
@@ -44,6 +47,7 @@ async def restore_item(session: AsyncSession, item: Item, cause: Cause) -> None:
     item.deleted_by_run_id = None
     stage = await _stage_to_return_to(session, item)
     await enter_stage(session, item, stage, replace(cause, remark=remark), new_pipeline=True)
+    await wake_bookings(session, item, cause)
     await wake(session, item)
 
 

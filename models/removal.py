@@ -6,12 +6,14 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
+from models.booking import uses_to_come
 from models.client import Client, the_first, uses_of
 from models.department import Department
 from models.errors import Conflict
 from models.item import count_standing
 from models.pipeline import Pipeline, Stage
 from models.recycle_bin import delete_client
+from models.resource import Resource
 from models.rule import Rule
 from models.rule_run import count_waiting_in
 from models.stage_entry import Cause
@@ -39,6 +41,15 @@ async def remove_client(session: AsyncSession, client: Client, cause: Cause) -> 
     if uses := await uses_of(session, client):
         raise Conflict(f"{type(client).__name__} {client.id} is still used: {uses}.")
     delete_client(session, client, cause)
+
+
+async def remove_resource(session: AsyncSession, resource: Resource) -> None:
+    """Delete a locked resource that is not booked any more."""
+    if uses := await uses_to_come(session, resource):
+        raise Conflict(
+            f"Resource {resource.id} «{resource.name}» is still booked: {the_first(uses)}."
+        )
+    resource.deleted_at = clock.now()
 
 
 async def remove_stage(session: AsyncSession, stage: Stage) -> None:

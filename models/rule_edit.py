@@ -106,7 +106,7 @@ async def rewrite(
 async def _follow(
     session: AsyncSession, run: RuleRun, version: RuleVersion, waiting: Waiting, by: User
 ) -> None:
-    if run.began_at is not None or run.state is RunState.DELIVERING:
+    if run.began_at is not None:
         return
     if waiting is Waiting.CANCEL:
         await finish_run(session, run, RunState.DROPPED, "the rule was changed", by=by)

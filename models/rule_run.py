@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     case,
     func,
+    literal,
     select,
     text,
     update,
@@ -28,6 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models import clock
 from models.base import Base, EnumText, Record, in_order
 from models.calendars import Calendars, calendars_for, counts_on_people
+from models.delivery import Delivery, DeliveryState, deliveries_of, next_of, withdraw
 from models.errors import Conflict, Invalid, Problem
 from models.history import HistoryKind, about_item
 from models.item import Item
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from models.stage_entry import StageEntry
 
 TIMING: TypeAdapter[Timing] = TypeAdapter(Timing)
+
+DELIVER = "deliver"
+"""The activity, beside the loop, of runs whose action has something sent."""
 
 FAULT_PAUSES = [timedelta(minutes=min(2**n, 120)) for n in range(18)]
 """After a fault the run waits 1 min, 2 min … 2 h, about a day in all; then it has failed."""
@@ -73,8 +78,6 @@ ON_THE_AGENDA = (
     RunState.RETRYING,
     RunState.IN_PROGRESS,
 )
-NOT_BEGUN = (RunState.WAITING, RunState.RETRYING, RunState.HELD)
-"""States of runs whose action has still to be done, unless they say when it began."""
 ENDED = (RunState.DONE, RunState.SKIPPED, RunState.DROPPED, RunState.FAILED)
 
 
@@ -88,6 +91,7 @@ class Hold(StrEnum):
     RULE_OFF = "the rule is switched off"
     PAUSED = "automation is paused"
     BRAKE = "the rule has deleted too much in an hour"
+    UNCERTAIN = "nobody knows whether it has arrived"
 
 
 WAITS_FOR = {
@@ -100,8 +104,9 @@ class RuleRun(Record, Base, kw_only=True):
     """`due_at` is None while it waits for the run above it, or for its date to be filled in.
 
     A run whose action stays open has `began_at`: it ends by what it waits for (a task that is
-    completed, a client who answers) or at the latest when it is due. `by_hand`: somebody has said
-    when it is due, which no new date or calendar changes.
+    completed, a client who answers) or at the latest when it is due. So has one whose deliveries
+    are on their way: `next_activity` is `DELIVER` then. `by_hand`: somebody has said when it is
+    due, which no new date or calendar changes.
 
     `result` is what the action leaves for the texts of rules below it (`results.create_task.id`).
     `outcome` is the sentence people read, `comparisons` what its conditions compared with what,
@@ -167,6 +172,14 @@ class RuleRun(Record, Base, kw_only=True):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether its action has been done and what that sends is on its way.
+
+        Nothing takes that back but a person: not leaving the stage, nor deleting the item.
+        """
+        return self.is_open and self.next_activity == DELIVER
 
     @property
     def predecessor(self) -> "RuleRun | None":
@@ -260,6 +273,8 @@ async def finish_run(
     to stop where the one above has failed, or was stopped so itself.
     """
     now = clock.now()
+    if run.is_delivering and state is not RunState.DONE:
+        await withdraw(session, run.id, outcome)
     _end(session, run, state, outcome, by)
     failed = run if state is RunState.FAILED else None
     while (below := run.successor) is not None and below.waits_for_another:
@@ -293,7 +308,14 @@ def _end(
 
 def _note(session: AsyncSession, run: RuleRun, by: User | None = None) -> None:
     said = f"«{run.version.title}» {run.state}: {run.outcome}"
-    line = about_item(run.item, HistoryKind.RULE_RUN, said)
+    tell_of_run(session, run, HistoryKind.RULE_RUN, said, by)
+
+
+def tell_of_run(
+    session: AsyncSession, run: RuleRun, kind: HistoryKind, text: str, by: User | None = None
+) -> None:
+    """Write a line about a run into the history of its item."""
+    line = about_item(run.item, kind, text)
     line.rule_id = run.rule_id
     line.run_id = run.id
     line.author_id = None if by is None else by.id
@@ -311,6 +333,66 @@ def stay_open(session: AsyncSession, run: RuleRun, until: datetime | None, outco
     raise_agenda(session, run.stage_entry)
 
 
+async def begin_delivering(
+    session: AsyncSession, run: RuleRun, deliveries: Sequence[Delivery], outcome: str
+) -> None:
+    """Let a run go on with the deliveries that its action has written, beside the loop."""
+    run.began_at = clock.now()
+    run.by_hand = False
+    run.attempts = 0
+    run.fault = None
+    run.outcome = outcome
+    run.next_activity = DELIVER
+    await session.flush()
+    await go_on_delivering(session, run, deliveries)
+
+
+async def go_on_delivering(
+    session: AsyncSession, run: RuleRun, deliveries: Sequence[Delivery]
+) -> None:
+    """Let a locked run that delivers be due with what it sends next, or end with the last.
+
+    `deliveries` are all that its action wrote when it was done last. It has failed if one of them
+    has; the sentence tells both what arrived and what did not.
+    """
+    following = next_of(deliveries)
+    rests = run.state is RunState.HELD and run.held_because is not Hold.UNCERTAIN
+    if following is not None and rests:
+        return
+    if following is not None:
+        run.state = RunState.RETRYING if following.failures else RunState.DELIVERING
+        run.held_because = None
+        run.due_at = _after(run.due_at, following.due_at)
+        run.attempts = following.failures
+        run.fault = following.error
+        raise_agenda(session, run.stage_entry)
+        return
+    states = {each.state for each in deliveries}
+    if DeliveryState.SENDING in states:
+        return
+    if DeliveryState.UNCERTAIN in states:
+        hold_run(session, run, Hold.UNCERTAIN)
+        return
+    failed = DeliveryState.FAILED in states
+    state = RunState.FAILED if failed else RunState.DONE
+    told = [run.outcome or "", *(each.outcome or "" for each in deliveries)]
+    await finish_run(session, run, state, " ".join(filter(None, told)))
+
+
+def _after(last: datetime | None, due_at: datetime | None) -> datetime:
+    """Return when a delivery is due, never at the moment when the last was.
+
+    A step that comes back with its old time would seem not to have been done.
+    """
+    due = max(due_at or clock.now(), clock.now())
+    return due + timedelta.resolution if due == last else due
+
+
+async def its_deliveries(session: AsyncSession, run: RuleRun) -> Sequence[Delivery]:
+    """Return the deliveries that the action of a locked run wrote when it was done last."""
+    return await deliveries_of(session, run.id, run.began_at)
+
+
 def stay_open_until(session: AsyncSession, run: RuleRun, until: datetime) -> None:
     """Let a run that stays open end at another moment, at the earliest now."""
     if until != run.due_at:
@@ -319,7 +401,7 @@ def stay_open_until(session: AsyncSession, run: RuleRun, until: datetime) -> Non
 
 def _be_due(session: AsyncSession, run: RuleRun, at: datetime) -> None:
     run.due_at = at
-    if run.began_at is not None:
+    if run.state is RunState.IN_PROGRESS:
         run.outcome = f"{run.outcome} Now until {at:%Y-%m-%d %H:%M} UTC."
     raise_agenda(session, run.stage_entry)
 
@@ -336,7 +418,7 @@ async def conclude(
 
     `result` is added to what its action has left for the rules below.
     """
-    if run.is_open and run.began_at is not None:
+    if run.is_open and run.began_at is not None and not run.is_delivering:
         run.result = (run.result or {}) | to_jsonable_python(result)
         await finish_run(session, run, RunState.DONE, outcome, by=by)
 
@@ -380,7 +462,7 @@ async def skip(session: AsyncSession, run: RuleRun, by: User) -> None:
     """End an open run without doing anything."""
     if not run.is_open or run.state is RunState.DELIVERING:
         raise Conflict(f"Run {run.id} is {run.state} and can no longer be skipped.")
-    if run.began_at is not None:
+    if run.began_at is not None and not run.is_delivering:
         run.result = (run.result or {}) | {"ended_by": "person"}
     await finish_run(session, run, RunState.SKIPPED, f"Skipped by {by.name}.", by=by)
 
@@ -397,6 +479,9 @@ def retry(session: AsyncSession, run: RuleRun) -> None:
     run.due_at = clock.now()
     run.attempts = 0
     run.fault = run.outcome = run.finished_at = None
+    if run.next_activity == DELIVER:  # It is done anew, as what it sends may be mended by now.
+        run.next_activity = run.version.action
+        run.began_at = None
     if run.began_at is None:
         run.comparisons = run.result = None
     below = run.successor
@@ -471,8 +556,8 @@ async def hold_all(session: AsyncSession, rule_id: int) -> None:
     await _change_in_bulk(
         session,
         (RuleRun.rule_id == rule_id)
-        & RuleRun.state.in_([RunState.WAITING, RunState.RETRYING])
-        & RuleRun.began_at.is_(None),
+        & RuleRun.state.in_([RunState.WAITING, RunState.RETRYING, RunState.DELIVERING])
+        & (RuleRun.began_at.is_(None) | (RuleRun.next_activity == DELIVER)),
         {"state": RunState.HELD, "held_because": Hold.RULE_OFF},
         tell=False,
     )
@@ -481,10 +566,16 @@ async def hold_all(session: AsyncSession, rule_id: int) -> None:
 async def release_all(session: AsyncSession, because: Hold, rule_id: int | None = None) -> None:
     """Let runs that were held for this reason wait again; overdue ones run late, at once."""
     held = (RuleRun.state == RunState.HELD) & (RuleRun.held_because == because)
+    delivers, kind = RuleRun.next_activity == DELIVER, RuleRun.state.type
+    goes_on = case(
+        (delivers & (RuleRun.attempts > 0), literal(RunState.RETRYING, kind)),
+        (delivers, literal(RunState.DELIVERING, kind)),
+        else_=literal(RunState.WAITING, kind),
+    )
     await _change_in_bulk(
         session,
         held if rule_id is None else held & (RuleRun.rule_id == rule_id),
-        {"state": RunState.WAITING, "held_because": None},
+        {"state": goes_on, "held_because": None},
         tell=True,
     )
 

@@ -1,10 +1,13 @@
 """Every setting, from the environment: `CUEBOOK_…`."""
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
@@ -12,6 +15,45 @@ from sqlalchemy.engine import make_url
 class Automation(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
+
+
+class Uncertain(StrEnum):
+    """What is done with a delivery of which nobody knows whether it has arrived."""
+
+    SEND_AGAIN = "send again"
+    HOLD = "hold"
+
+
+class WrongSettings(Exception):
+    """Variables of the environment that mean nothing; names each, and says why, not its value."""
+
+
+def _smtp(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise ValueError("should be smtp://host:25, or smtps://user:password@host")
+    return url
+
+
+def _http(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("should begin with http:// or https://, and name a host")
+    return url
+
+
+def _networks(names: str) -> str:
+    for name in filter(None, names.replace(" ", "").split(",")):
+        ip_network(name)  # Its ValueError names it.
+    return names
+
+
+def _address(text: str) -> str:
+    try:
+        validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 RateLimit = Annotated[str, Field(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
@@ -74,11 +116,72 @@ class Settings(BaseSettings):
         description="How many items a rule may delete in an hour before it is held and "
         "administrators are told.",
     )
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp)] | None = Field(
+        default=None,
+        description="smtp://user:password@host:587, or smtps://…, through which mail is sent; "
+        "without it mail is caught and can be read under /v1/deliveries. `?verify=no` trusts any "
+        "certificate.",
+    )
+    mail_from: Annotated[str, AfterValidator(_address)] = Field(
+        default="cuebook@example.com",
+        description="Address that mail comes from; answers go to whoever is named as sender.",
+    )
+    message_gateway_url: Annotated[str, AfterValidator(_http)] | None = Field(
+        default=None,
+        description="Where messages are posted to as JSON; without it they are caught.",
+    )
+    message_gateway_token: SecretStr | None = Field(
+        default=None, description="Bearer token that the gateway asks for."
+    )
+    webhooks_may_reach: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="Private networks that webhooks may call, parted by commas; others they "
+        "never do.",
+    )
+    deliveries_per_second: float = Field(
+        default=20, gt=0, description="How much leaves the house in a second, by all workers."
+    )
+    delivery_seconds: int = Field(
+        default=20, ge=1, le=45, description="How long sending one delivery may take."
+    )
+    uncertain_emails: Uncertain = Field(
+        default=Uncertain.SEND_AGAIN,
+        description="What to do with mail of which nobody knows whether it has arrived, as a "
+        "worker died over it: `send again`, with the same Message-ID, or `hold` for a person.",
+    )
+    uncertain_messages: Uncertain = Field(
+        default=Uncertain.SEND_AGAIN, description="The same for messages."
+    )
+    uncertain_webhooks: Uncertain = Field(
+        default=Uncertain.SEND_AGAIN, description="The same for webhooks; their id stays the same."
+    )
+    office: Path | None = Field(
+        default=None,
+        description="LibreOffice's `soffice`, which then makes the PDFs of documents; without it "
+        "we make them ourselves.",
+    )
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
+
+    def uncertain(self, kind: str) -> Uncertain:
+        """Return what is done with deliveries of this kind that may have arrived or not."""
+        said = {
+            "email": self.uncertain_emails,
+            "message": self.uncertain_messages,
+            "webhook": self.uncertain_webhooks,
+        }
+        return said.get(kind, Uncertain.SEND_AGAIN)
 
     @classmethod
     def of_environment(cls) -> Self:
-        return cls()
+        """Return what the environment says; raises `WrongSettings`."""
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = [
+                f"{variable(str(wrong['loc'][0]))}: {wrong['msg'].removeprefix('Value error, ')}"
+                for wrong in error.errors(include_input=False)
+            ]
+            raise WrongSettings("; ".join(lines)) from None
 
     @property
     def database(self) -> str:

@@ -21,7 +21,7 @@ from models.item import Item
 from models.keyset import Order
 from models.outbox import Outbox
 from models.pipeline import Stage
-from models.rule_run import ENDED, ON_THE_AGENDA, OPEN, RuleRun, RunState
+from models.rule_run import DELIVER, ENDED, ON_THE_AGENDA, OPEN, RuleRun
 from models.user import User
 
 
@@ -143,7 +143,7 @@ class StageEntry(Record, Outbox, Base, kw_only=True):
                     title=run.version.title,
                     due_at=run.due_at,
                     position=run.position,
-                    beside=run.state is RunState.DELIVERING,
+                    beside=run.next_activity == DELIVER,
                 )
                 for run in self.runs
                 if run.state in ON_THE_AGENDA and run.due_at is not None
@@ -235,17 +235,6 @@ def sign(line: HistoryEntry, cause: Cause) -> None:
     if cause.run is not None:
         line.rule_id = cause.run.rule_id
         line.run_id = cause.run.id
-
-
-async def entries_of(session: AsyncSession, item_id: int) -> Sequence[StageEntry]:
-    """Return all stays of an item, newest first, with their runs."""
-    found = await session.scalars(
-        select(StageEntry)
-        .where(StageEntry.item_id == item_id)
-        .order_by(StageEntry.id.desc())
-        .options(*_WITH_RUNS)
-    )
-    return found.all()
 
 
 async def present_entry(session: AsyncSession, item: Item) -> StageEntry:

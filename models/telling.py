@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, case, false, func, or_, select, true, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.sql.base import ExecutableOption
@@ -21,12 +21,15 @@ from models.item import Item
 from models.item_type import ItemType
 from models.pipeline import Stage
 from models.reminders import Reminder
-from models.rule_run import ON_THE_AGENDA, RuleRun
+from models.rule_run import DELIVER, ON_THE_AGENDA, RuleRun
 from models.stage_entry import StageEntry
 
 LEASE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=5)
 LATE = timedelta(minutes=1)
+LATE_DELIVERY = timedelta(minutes=15)
+"""Many due at once may have to wait long for their turn: they are not lost."""
+
 MOST_AT_ONCE = 200
 
 Kind = type[StageEntry] | type[CrmActivity]
@@ -34,12 +37,16 @@ Kind = type[StageEntry] | type[CrmActivity]
 
 
 class _Steps(NamedTuple):
-    """The steps of one kind: whose they are, when due, which are open, what history calls them."""
+    """The steps of one kind: whose they are, when due, which are open, what history calls them.
+
+    Those that `queue` have a rate limit to wait for.
+    """
 
     of: SQLCoreOperations[int]
     due_at: SQLCoreOperations[datetime | None]
     are_open: ColumnElement[bool]
     history: HistoryKind
+    queue: ColumnElement[bool] = false()
 
 
 STEPS: Mapping[Kind, _Steps] = {
@@ -48,6 +55,7 @@ STEPS: Mapping[Kind, _Steps] = {
         RuleRun.due_at,
         RuleRun.state.in_(ON_THE_AGENDA),
         HistoryKind.RULE_RUN,
+        queue=RuleRun.next_activity == DELIVER,
     ),
     CrmActivity: _Steps(
         Reminder.crm_activity_id,
@@ -97,25 +105,18 @@ class Tell:
 async def claim(session: AsyncSession, kind: Kind, lease: UUID, *, limit: int) -> list[Tell]:
     """Take rows that Temporal must be told of, new ones first, and load their agendas.
 
-    Nobody else takes them until the lease ends. Versions and steps are of one snapshot or the
-    steps are newer, which is safe.
+    Half of them are the oldest, so that none waits for ever, and half the newest: who moves one
+    deal after somebody else has moved a thousand does not wait for all of those to be told. Nobody
+    else takes them until the lease ends. Versions and steps are of one snapshot or the steps are
+    newer, which is safe.
     """
     now = clock.now()
-    waiting = (
-        select(kind.id)
-        .where(
-            kind.told_version < kind.agenda_version,
-            or_(kind.tell_after.is_(None), kind.tell_after <= now),
-        )
-        .order_by(kind.told_version != 0, kind.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        # Asked once: PostgreSQL may run a mere subquery for every row, and find others each time.
-        .cte("waiting")
-    )
+    # Asked once: PostgreSQL may run a mere subquery for every row, and find others each time.
+    oldest = _untold(kind, now, kind.id, limit - limit // 2).cte("oldest")
+    newest = _untold(kind, now, kind.id.desc(), limit // 2).cte("newest")
     claimed = await session.scalars(
         update(kind)
-        .where(kind.id.in_(select(waiting.c.id)))
+        .where(kind.id.in_(union(select(oldest.c.id), select(newest.c.id))))
         .values(lease_token=lease, tell_after=now + LEASE)
         .returning(kind.id)
         .execution_options(synchronize_session=False)
@@ -133,6 +134,19 @@ async def claim(session: AsyncSession, kind: Kind, lease: UUID, *, limit: int) -
     )
     found = await session.execute(wanted)
     return [_tell(row, database_id) for row, database_id in found]
+
+
+def _untold(kind: Kind, now: datetime, order: SQLCoreOperations[int], limit: int) -> Select[int]:
+    return (
+        select(kind.id)
+        .where(
+            kind.told_version < kind.agenda_version,
+            or_(kind.tell_after.is_(None), kind.tell_after <= now),
+        )
+        .order_by(kind.told_version != 0, order)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
 
 
 def _tell(row: StageEntry | CrmActivity, database_id: UUID) -> Tell:
@@ -259,7 +273,8 @@ async def tell_overdue_again(session: AsyncSession) -> int:
     """
     count = 0
     for kind, steps in STEPS.items():
-        late = steps.are_open & (steps.due_at < clock.now() - LATE)
+        very_late = steps.due_at < clock.now() - LATE_DELIVERY
+        late = steps.are_open & (steps.due_at < clock.now() - LATE) & (~steps.queue | very_late)
         overdue = await session.scalar(select(func.count()).where(late))
         if overdue:
             oldest = select(steps.of).where(late).order_by(steps.due_at).limit(MOST_AT_ONCE)

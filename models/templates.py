@@ -7,16 +7,13 @@ else that could take long or grow (filters, loops, assignments, long values) dra
 import re
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Annotated, Any, Self, TextIO, cast
+from typing import Annotated, Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError, dates, numbers
-from babel.localedata import locale_identifiers
 from liquid import BoundTemplate, Environment, Node, RenderContext, TokenStream
 from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.expressions.arguments import KeywordArgument
@@ -44,18 +41,23 @@ from pydantic_core import PydanticCustomError
 
 from models.errors import ActionFailed
 from models.fields import UNSTORABLE, Catalogue, Field, FieldKind
+from models.formats import (
+    OWN_FILTERS,
+    OWN_OPTIONS,
+    READER_OPTIONS,
+    Reader,
+    as_datetime,
+    locale_named,
+)
 from models.item_type import ItemType
-from models.timing import check_zone
+from models.near_misses import did_you_mean
 
 LONGEST_TEMPLATE = 20_000  # characters
 LONGEST_OUTPUT = 200_000  # bytes
 LONGEST_STRING = 100_000
 LONGEST_LIST = 1_000
-LONGEST_FORMAT = 50
-LONGEST_NAME = 64
 LONGEST_REASON = 200
 WIDEST_INTEGER = 256  # bits
-LARGEST_EXPONENT = 30
 MOST_RAWS = 100
 MOST_TURNS = 10_000
 MOST_REASONS = 20  # and those of the tag where they get more
@@ -84,12 +86,17 @@ class TemplateText(str):
     __slots__ = ()
 
 
+def as_template(text: str) -> TemplateText:
+    """Return a text that can be read as a template, or raise `BrokenTemplate`."""
+    _compiled(text)
+    return TemplateText(text)
+
+
 def _readable(text: str) -> TemplateText:
     try:
-        _compiled(text)
+        return as_template(text)
     except BrokenTemplate as error:
         raise PydanticCustomError("template", "{reason}", {"reason": str(error)}) from error
-    return TemplateText(text)
 
 
 Template = Annotated[
@@ -135,19 +142,26 @@ def check(text: str, catalogue: Catalogue) -> list[str]:
 
 
 def render(
-    text: str, values: Mapping[str, object], *, locale: str, zone: str, exact: bool = False
+    text: str,
+    values: Mapping[str, object],
+    *,
+    locale: str,
+    zone: str,
+    exact: bool = False,
+    escape: Callable[[str], str] = str,
 ) -> str:
     """Return the text with its fields filled in, for a reader of that locale and time zone.
 
     `exact` is for a machine that reads it: dates and times as ISO 8601, one line for each value
-    of several, as long as no filter says otherwise.
+    of several, as long as no filter says otherwise. What is filled in goes through `escape`, the
+    text around it does not.
 
     Values are keyed by full path (`deal.title`); None and custom fields that are not there read
     as nothing. Times are aware, a list of rows is a list of mappings. What cannot be rendered, or
     not within the limits, raises ActionFailed.
     """
     currency = cast("str | None", values.get("item.currency"))
-    reader = _Reader(_locale(locale), ZoneInfo(zone), currency, exact)
+    reader = _Reader(locale_named(locale), ZoneInfo(zone), currency, exact, escape)
     try:
         template = _compiled(text)
         context = _Context(template, _tree(values), reader)
@@ -166,22 +180,11 @@ def render(
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """Who reads, as far as it matters: how they write, when their day begins."""
+class _Reader(Reader):
+    """Who reads, and what is done to what they read."""
 
-    locale: Locale
-    zone: ZoneInfo
-    currency: str | None
     exact: bool = False
-
-    def elsewhere(self, *, locale: object = None, zone: object = None) -> Self:
-        """Return the reader in that locale or zone, None leaving it; may raise ValueError."""
-        changes: dict[str, Any] = {
-            name: READER_OPTIONS[name](value)
-            for name, value in (("locale", locale), ("zone", zone))
-            if value is not None
-        }
-        return replace(self, **changes) if changes else self
+    escape: Callable[[str], str] = str
 
 
 class _Context(RenderContext):
@@ -284,93 +287,20 @@ class _FieldNode(OutputNode):
         reader = cast("_Context", context).reader
         match value:
             case date():
-                value = value.isoformat() if reader.exact else _datetime(value, reader=reader)
+                value = value.isoformat() if reader.exact else as_datetime(value, reader=reader)
             case [*several] if all(isinstance(each, str) for each in several):
                 value = ("\n" if reader.exact else ", ").join(map(str, several))
-        return buffer.write(to_liquid_string(value, autoescape=False))
+        return buffer.write(reader.escape(to_liquid_string(value, autoescape=False)))
 
 
 class _FieldTag(Output):
     node_class = _FieldNode
 
 
-def _money(value: object, currency: str | None = None, *, reader: _Reader) -> str:
-    """`{{ deal.amount | money }}` in the item's currency, `| money: "EUR"` in another."""
-    if (amount := _number(value)) is None:
-        return ""
-    code = currency or reader.currency
-    if not code:
-        return numbers.format_decimal(amount, locale=reader.locale)
-    if not re.fullmatch(r"[A-Z]{3}", code):
-        raise ValueError(f"{code} is no currency such as EUR")
-    return numbers.format_currency(amount, code, locale=reader.locale)
-
-
-def _decimal(value: object, *, reader: _Reader) -> str:
-    """`{{ p.quantity | number }}`."""
-    number = _number(value)
-    return "" if number is None else numbers.format_decimal(number, locale=reader.locale)
-
-
-def _date(value: object, form: str = "medium", *, reader: _Reader) -> str:
-    """`{{ deal.close_date | date }}`, or with `short`, `long`, `full`, `"dd.MM.yyyy"`."""
-    day = _moment(value, reader.zone)
-    return "" if day is None else dates.format_date(day, _form(form), reader.locale)
-
-
-def _datetime(value: object, form: str = "medium", *, reader: _Reader) -> str:
-    """`{{ deal.created_at | datetime }}` in the reader's zone; forms as for dates."""
-    moment = _moment(value, reader.zone)
-    if not isinstance(moment, datetime):
-        return _date(moment, form, reader=reader)
-    return dates.format_datetime(moment, _form(form), tzinfo=reader.zone, locale=reader.locale)
-
-
-def _number(value: object) -> Decimal | None:
-    match value:
-        case None | "":
-            return None
-        case bool():
-            pass
-        case str() | int() | float() | Decimal():
-            try:
-                number = Decimal(str(value))
-            except InvalidOperation:
-                number = Decimal("nan")
-            if number.is_finite() and abs(number.adjusted()) <= LARGEST_EXPONENT:
-                return number
-    raise ValueError(f"{value} is no number")
-
-
-def _moment(value: object, zone: ZoneInfo) -> date | None:
-    """Return a day, or a time in the zone; None if there is nothing."""
-    match value:
-        case None | "":
-            return None
-        case str():
-            moment = datetime.fromisoformat(value)
-            return moment.date() if "T" not in value else _moment(moment, zone)
-        case datetime():
-            return value.astimezone(zone) if value.tzinfo else value.replace(tzinfo=zone)
-        case date():
-            return value
-    raise ValueError(f"{value} is no date")
-
-
-def _form(form: str) -> Any:
-    if len(form) > LONGEST_FORMAT:
-        raise ValueError(f"a format has at most {LONGEST_FORMAT} characters")
-    if "%" in form:
-        raise ValueError("a format is written like dd.MM.yyyy, or is short, medium, long or full")
-    return form
-
-
-OWN_FILTERS: Mapping[str, Callable[..., str]] = {
-    "money": _money,
-    "number": _decimal,
-    "date": _date,
-    "datetime": _datetime,
-}
+# The options of Liquid's own filters that are none of ours are meant for us: a template must not
+# replace its environment, nor the reader.
+OPTIONS: Mapping[str, frozenset[str]] = {"default": frozenset({"allow_false"}), **OWN_OPTIONS}
+"""What each filter takes by name."""
 
 NUMERIC_FILTERS = frozenset(
     {
@@ -378,16 +308,6 @@ NUMERIC_FILTERS = frozenset(
         *("plus", "round", "sum", "times"),
     }
 )
-
-# What each filter takes by name. The others that Liquid knows are meant for us: a template must
-# not replace its environment, nor the reader.
-OPTIONS: Mapping[str, frozenset[str]] = {
-    "default": frozenset({"allow_false"}),
-    "money": frozenset({"locale"}),
-    "number": frozenset({"locale"}),
-    "date": frozenset({"locale", "zone"}),
-    "datetime": frozenset({"locale", "zone"}),
-}
 
 ROW_FILTERS = frozenset({"compact", "reject", "reverse", "sort", "sort_natural", "uniq", "where"})
 
@@ -411,7 +331,7 @@ def _guarded(name: str, function: Callable[..., object]) -> Callable[..., object
         context.spend(10 + sum(map(_weight, (*given, *options.values()))))
         if unknown := options.keys() - allowed:
             wrong = min(unknown)
-            meant = _did_you_mean(wrong, allowed)
+            meant = did_you_mean(wrong, allowed)
             raise FilterError(f"{name}: unknown option {wrong}{meant}", token=None)
         try:
             context.spend(growth(*given))
@@ -561,39 +481,6 @@ def _tree(values: Mapping[str, object]) -> dict[str, Any]:
     return tree
 
 
-@lru_cache
-def _locale(name: str) -> Locale:
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"unknown locale {name[:LONGEST_NAME]}…")
-    try:
-        return Locale.parse(name.replace("-", "_"))
-    except (UnknownLocaleError, ValueError, TypeError) as error:
-        meant = _did_you_mean(name.replace("-", "_"), locale_identifiers())
-        raise ValueError(f"unknown locale {name or '(empty)'}{meant}") from error
-
-
-def _zone(name: str) -> ZoneInfo:
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"unknown time zone {name[:LONGEST_NAME]}…")
-    return ZoneInfo(check_zone(name))
-
-
-def _named(kind: str, find: Callable[[str], object]) -> Callable[[object], object]:
-    def of(name: object) -> object:
-        if not isinstance(name, str):
-            raise ValueError(f"{name} is no {kind}")  # noqa: TRY004 - as the others are
-        return find(name)
-
-    return of
-
-
-READER_OPTIONS: Mapping[str, Callable[[object], object]] = {
-    "locale": _named("locale such as de_DE", _locale),
-    "zone": _named("time zone such as Europe/Berlin", _zone),
-}
-"""What a filter may say instead of the reader."""
-
-
 def _told(error: LiquidError, text: str) -> str:
     reason = str(LIMITS.get(type(error), error.message))[:LONGEST_REASON]
     if error.token is None:
@@ -666,7 +553,7 @@ class _Checking:
 
     def _filter(self, used: Filter) -> None:
         if used.name not in ENVIRONMENT.filters:
-            meant = _did_you_mean(used.name, ENVIRONMENT.filters)
+            meant = did_you_mean(used.name, ENVIRONMENT.filters)
             self._tell(f"unknown filter {used.name}{meant}", used.token.start_index)
             return
         allowed = OPTIONS.get(used.name, frozenset())
@@ -674,7 +561,7 @@ class _Checking:
             if not isinstance(option, KeywordArgument):
                 continue
             if option.name not in allowed:
-                meant = _did_you_mean(option.name, allowed)
+                meant = did_you_mean(option.name, allowed)
                 reason = f"{used.name}: unknown option {option.name}{meant}"
                 self._tell(reason, option.token.start_index)
             elif option.name in READER_OPTIONS and isinstance(option.value, StringLiteral):
@@ -749,11 +636,6 @@ def _inside(known: _Known, segment: object, path: Path) -> _Known:
             if segment in columns:
                 return columns[segment]
             row = str(path).rpartition(".")[0]
-            meant = _did_you_mean(str(path), [f"{row}.{column}" for column in columns])
+            meant = did_you_mean(str(path), [f"{row}.{column}" for column in columns])
             raise _UnknownField(f"unknown field {path}{meant}")
     raise _UnknownField(f"unknown field {path}")
-
-
-def _did_you_mean(name: str, names: Iterable[str]) -> str:
-    meant = next(iter(get_close_matches(name, names, n=1)), None)
-    return f", did you mean {meant}?" if meant else ""

@@ -21,6 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Record
 from models.crm_activity import CrmActivity, CrmActivityStatus
+from models.delivery import Delivery, Reaction
+from models.document import Document
 from models.history import HistoryEntry
 from models.item import Item
 from models.keyset import Order, Wanted
@@ -41,6 +43,9 @@ class TimelineKind(StrEnum):
     RULE_RUN = "rule run"
     CRM_ACTIVITY = "crm activity"
     PAYMENT = "payment"
+    DOCUMENT = "document"
+    DOCUMENT_VIEW = "document view"
+    REACTION = "reaction"
 
 
 class TimelineComment(Record, Base, kw_only=True):
@@ -114,13 +119,17 @@ TOLD = {
 
 
 def timeline_of(item_id: int) -> tuple[Wanted, Order]:
-    """Return comments, stage entries, runs, CRM activities and payments, newest first.
+    """Return all that happened to an item and is to happen, newest first.
 
-    Of the runs, those that have ended, and those in progress by what they wait for.
+    Comments, stage entries, runs, CRM activities, payments, documents, and reactions to mails.
 
-    Rows have `kind`, `id`, `at`, `title` (of the stage, rule or CRM activity), `text`, `state` (of
-    a run or CRM activity), `author_id` and `run_id` (which rule run it is or was made by). What is
-    planned stands where it starts, what is completed where it was.
+    Of the runs, those that have ended, and those in progress by what they wait for. Of the
+    documents, those attached to it, and when any was first opened through its link. Of the
+    reactions, when each mail was first opened and each link in it first followed.
+
+    Rows have `kind`, `id`, `at`, `title` (of the stage, rule, CRM activity, document or mail),
+    `text`, `state` (of a run, CRM activity or reaction), `author_id` and `run_id` (which rule run
+    it is or was made by). What is planned stands where it starts, what is completed where it was.
     """
     comments = select(
         case(
@@ -184,5 +193,45 @@ def timeline_of(item_id: int) -> tuple[Wanted, Order]:
         HistoryEntry.author_id,
         HistoryEntry.run_id,
     ).where(HistoryEntry.item_id == item_id, HistoryEntry.field == PAID_AT)
-    merged = union_all(comments, entries, runs, crm_activities, payments).subquery()
+    documents, views = (
+        select(
+            literal(kind.value),
+            Document.id,
+            happened,
+            Document.title,
+            Document.number_text,
+            null(),
+            null(),
+            run_id,
+        ).where(Document.item_id == item_id, happened.is_not(None), Document.deleted_at.is_(None))
+        for kind, happened, run_id in (
+            (TimelineKind.DOCUMENT, Document.made_at, Document.made_by_run_id),
+            (TimelineKind.DOCUMENT_VIEW, Document.viewed_at, null()),
+        )
+    )
+    reactions = (
+        select(
+            literal(TimelineKind.REACTION.value),
+            func.min(Reaction.id),
+            func.min(Reaction.created_at),
+            Delivery.subject,
+            Reaction.url,
+            Reaction.kind,
+            null(),
+            Delivery.run_id,
+        )
+        .join(Delivery, Delivery.id == Reaction.delivery_id)
+        .where(Delivery.item_id == item_id)
+        .group_by(Delivery.id, Delivery.subject, Delivery.run_id, Reaction.kind, Reaction.url)
+    )
+    merged = union_all(
+        comments,
+        entries,
+        runs,
+        crm_activities,
+        payments,
+        documents.where(Document.on_timeline),
+        views,
+        reactions,
+    ).subquery()
     return select(merged), Order((merged.c.at, merged.c.kind, merged.c.id), descending=True)

@@ -125,6 +125,14 @@ class Calendar:
         except NoWorkingTime:
             return False
 
+    def spans(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Yield what is worked between two moments, in order; spans may touch."""
+        for begin, end in self._spans_after(since):
+            if begin >= until:
+                return
+            if max(begin, since) < min(end, until):
+                yield max(begin, since), min(end, until)
+
     def next(self, moment: datetime) -> datetime:
         """Return the first working moment, this one if it is one."""
         return self.add(moment, timedelta())

@@ -18,9 +18,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from models.agenda import AnyAgenda, AnyItem, StepKey
 
-DELIVERIES = "cuebook-deliveries"  # The task queue of all that leaves the house or takes long.
-
 ONE_STEP = timedelta(seconds=30)
+ONE_DELIVERY = timedelta(seconds=90)
+SIGN_OF_LIFE = timedelta(seconds=10)  # A delivery without one is under way no more.
 THREE_QUICK_TRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_attempts=3
 )
@@ -111,7 +111,7 @@ class AgendaWorkflow(Generic[SomeAgenda]):
         """Run the step, which is a Temporal activity of that name; return the agenda it leaves."""
         agenda = self._agenda
         offer = agenda.offer(step)
-        queue = DELIVERIES if step.beside else None
+        queue = deliveries_of(workflow.info().task_queue) if step.beside else None
         try:
             return await self._ask(step.activity, offer, step.title, THREE_QUICK_TRIES, queue)
         except ActivityError as error:
@@ -132,7 +132,8 @@ class AgendaWorkflow(Generic[SomeAgenda]):
             result_type=type(self._agenda),
             task_queue=task_queue,
             summary=one_line(in_words),
-            start_to_close_timeout=ONE_STEP,
+            start_to_close_timeout=ONE_DELIVERY if task_queue else ONE_STEP,
+            heartbeat_timeout=SIGN_OF_LIFE if task_queue else None,
             retry_policy=retries,
         )
         return agenda
@@ -202,6 +203,11 @@ class AgendaWorkflow(Generic[SomeAgenda]):
         if step.step_id in self._under_way:
             return "under way"
         return f"{self._starts_at(step).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def deliveries_of(task_queue: str) -> str:
+    """Return the task queue, beside that of a workflow, of what leaves the house or takes long."""
+    return f"{task_queue}-deliveries"
 
 
 def kind(error: ActivityError) -> str:

@@ -18,7 +18,9 @@ from activities.registry import (
     as_title,
     rule_action,
 )
+from models.booking_edit import rebook
 from models.errors import Invalid, Problem
+from models.field_definition import booking_fields_of
 from models.fields import FieldKind
 from models.item import Deal, Item
 from models.item_type import ItemType
@@ -76,7 +78,10 @@ class CopyDeal(ActionParams):
     ],
 )
 async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
-    """Copy the deal with its client, products and fields; the copy enters its stage as if new."""
+    """Copy the deal with its client, products and fields; the copy enters its stage as if new.
+
+    What is booked for a time to come is booked for the copy too: in the next free slot.
+    """
     source = context.item
     await context.session.execute(
         select(Item)
@@ -84,6 +89,7 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         .options(selectinload(Item.product_rows), selectinload(Item.further_contacts))
     )
     word = translated("Copy", context.home.locale)
+    booked = await booking_fields_of(context.session, source.type)
     copy = Deal(
         title=as_title(context.render(params.name) if params.name else f"{source.title} ({word})"),
         responsible=await context.in_charge(params.responsible),
@@ -97,14 +103,15 @@ async def copy_deal(params: CopyDeal, context: ActionContext) -> str:
         close_date=source.close_date,
         source=source.source,
         comments=source.comments,
-        custom=dict(source.custom),
+        custom={name: each for name, each in source.custom.items() if name not in booked},
         product_rows=[row.again() for row in source.product_rows],
         source_item=source,
     )
     stage = await params.target(context.session, source.pipeline_id)
     await context.create(copy, stage)
     if params.copy_timeline and await copy_timeline(context.session, source, copy):
-        said = f"All that is older was copied from {source.called}."
-        context.session.add(TimelineComment(text=said, item_id=copy.id))
+        where = f"All that is older was copied from {source.called}."
+        context.session.add(TimelineComment(text=where, item_id=copy.id))
     context.leave(id=copy.id, title=copy.title, url=context.url_of(copy))
-    return f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."
+    said = f"Copied to deal {copy.id} «{copy.title}» in «{stage.pipeline.name} › {stage.name}»."
+    return " ".join([said, *await rebook(context.session, source, copy, context.cause)])

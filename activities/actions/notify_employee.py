@@ -2,14 +2,12 @@
 
 from pydantic import Field
 
-from activities.notices import RESULTS, notify_all
-from activities.registry import ActionContext, ActionGroup, ActionParams, UserChoice, rule_action
+from activities.notices import RESULTS, Notice, notify_all
+from activities.registry import ActionContext, ActionGroup, UserChoice, rule_action
 from models.item_type import ItemType
-from models.templates import Template
 
 
-class NotifyEmployee(ActionParams):
-    text: Template = Field(title="Text", min_length=1)
+class NotifyEmployee(Notice):
     recipients: tuple[UserChoice, ...] = Field(
         default=(UserChoice.of_item(),),
         min_length=1,
@@ -29,4 +27,4 @@ async def notify_employee(params: NotifyEmployee, context: ActionContext) -> str
 
     Of a department all who work there are told.
     """
-    return await notify_all(params.text, params.recipients, context, sender=None)
+    return await notify_all(params, params.recipients, context, sender=None)

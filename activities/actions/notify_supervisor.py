@@ -2,14 +2,12 @@
 
 from pydantic import Field
 
-from activities.notices import RESULTS, notify_all
-from activities.registry import ActionContext, ActionGroup, ActionParams, UserChoice, rule_action
+from activities.notices import RESULTS, Notice, notify_all
+from activities.registry import ActionContext, ActionGroup, UserChoice, rule_action
 from models.item_type import ItemType
-from models.templates import Template
 
 
-class NotifySupervisor(ActionParams):
-    text: Template = Field(title="Text", min_length=1)
+class NotifySupervisor(Notice):
     recipients: tuple[UserChoice, ...] = Field(
         default=(UserChoice.supervisor(),),
         min_length=1,
@@ -26,6 +24,4 @@ class NotifySupervisor(ActionParams):
 )
 async def notify_supervisor(params: NotifySupervisor, context: ActionContext) -> str:
     """Notify the supervisor with a link to the item; with a delay only if it is still there."""
-    return await notify_all(
-        params.text, params.recipients, context, sender=context.item.responsible
-    )
+    return await notify_all(params, params.recipients, context, sender=context.item.responsible)

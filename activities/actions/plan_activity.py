@@ -1,5 +1,7 @@
 """Plan activity: a to-do, call or meeting for somebody, who is told of it."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from activities.appointments import (
@@ -21,7 +23,9 @@ from models.timing import Delay
 
 class PlanActivity(Appointment):
     subject: Template = Field(title="What to do", min_length=1)
-    kind: CrmActivityKind = Field(default=CrmActivityKind.TO_DO, title="Kind")
+    kind: Literal[CrmActivityKind.TO_DO, CrmActivityKind.CALL, CrmActivityKind.MEETING] = Field(
+        default=CrmActivityKind.TO_DO, title="Kind"
+    )
     duration: Delay | None = Field(
         default=None,
         title="Duration",

@@ -8,12 +8,16 @@ import pytest
 from sqlalchemy.orm import selectinload
 
 from models import clock
+from models.booking import Booked, Booking
+from models.booking_edit import book
 from models.clock import now
 from models.company import Company
 from models.contact import Contact
 from models.crm_activity import CrmActivity, CrmActivityKind, CrmActivityStatus
 from models.crm_activity_edit import add_crm_activity
 from models.database import Database
+from models.field_definition import FieldDefinition, add_definition
+from models.fields import FieldKind
 from models.history import HistoryEntry, HistoryKind
 from models.installation import installation
 from models.item import Deal, Item, lock_item
@@ -21,8 +25,9 @@ from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage, find_stage
 from models.product_row import ProductRow
 from models.reminders import Reminder
+from models.resource import Resource
 from models.rule_run import RunState
-from models.stage_entry import CauseKind, StageEntry
+from models.stage_entry import Cause, CauseKind, StageEntry
 from models.timeline import TimelineComment, add_comment
 from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
@@ -535,3 +540,50 @@ async def test_a_client_in_the_recycle_bin_is_not_copied(
     await runner.do(entry.id)
 
     assert (await copy_of(database, deal)).contact_id is None
+
+
+async def visited(
+    database: Database, deal: Deal, crane: Resource, person: User, begins: datetime
+) -> Booking:
+    """Book a resource for an hour, some days before."""
+    with clock.at(begins - timedelta(days=5)):
+        async with database.transaction() as session:
+            booking = Booking(
+                item=await lock_item(session, deal.id),
+                field="visit",
+                service="Survey",
+                starts_at=begins,
+                ends_at=begins + timedelta(hours=1),
+                holds=[],
+            )
+            who = Booked([await session.get_one(Resource, crane.id)])
+            cause = Cause.person(await session.get_one(User, person.id))
+            await book(session, booking, who, cause)
+    return booking
+
+
+async def test_what_is_booked_for_a_time_to_come_is_booked_for_the_copy_too(
+    database: Database, runner: Runner, sales: list[Stage]
+) -> None:
+    crane, person = Resource(name="Crane"), User(name="Ann")
+    visit = FieldDefinition(
+        item_type=ItemType.DEAL, name="visit", title="Visit", kind=FieldKind.BOOKING, choices=[]
+    )
+    async with database.transaction() as session:
+        session.add_all([crane, person])
+        await add_definition(session, visit)
+    deal, entry = await won(database, sales, custom={"contract_no": "K-17"})
+    morning = datetime(2027, 8, 2, 10, tzinfo=UTC)
+    await visited(database, deal, crane, person, morning - timedelta(days=1))
+    booking = await visited(database, deal, crane, person, morning + timedelta(days=1))
+
+    run = await runner.do(entry.id, at=morning)
+
+    copy = await copy_of(database, deal)
+    assert run.outcome == (
+        f"Copied to deal {copy.id} «Lathe (Copy)» in «Sales › New». Booked Crane for «Survey»: "
+        "3 August 2027, 11:00 to 12:00, as Crane is booked 3 August 2027, 10:00 to 11:00."
+    )
+    assert copy.custom == {"contract_no": "K-17", "visit": "2027-08-03T11:00:00Z"}
+    (made,) = await all_of(database, Booking, Booking.item_id == copy.id)
+    assert (made.source_booking_id, made.made_by_run_id) == (booking.id, run.id)

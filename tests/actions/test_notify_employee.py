@@ -12,6 +12,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.mail import MailServer
 from tests.fixtures.runner import Runner
 
 
@@ -42,6 +43,23 @@ async def test_the_responsible_is_told_by_the_automation_with_a_link_to_the_item
     )
     assert (run.state, run.outcome) == (RunState.DONE, "Notified Tom.")
     assert run.result == {"recipients": "Tom", "count": 1}
+
+
+async def test_it_comes_by_email_too_where_that_is_wanted(
+    database: Database, sending_runner: Runner, mail_server: MailServer
+) -> None:
+    tom = User(name="Tom", email="tom@firm.example")
+    entry = await entered(database, {"text": "Look at it!", "by_email": True}, responsible=tom)
+
+    await sending_runner.do(entry.id)
+    run = await sending_runner.do(entry.id)
+
+    (mail,) = mail_server.arrived
+    assert (mail.message["From"], mail.message["Reply-To"]) == ("crm@firm.example", None)
+    assert mail.message["Subject"] == "Lathe: Look at it!"
+    assert mail.text.startswith("Look at it!\n\nhttp://crm.example/v1/deals/")
+    assert run.outcome == ("Notified Tom. E-mail to tom@firm.example. Sent to tom@firm.example.")
+    assert len(await all_of(database, Notification)) == 1
 
 
 async def test_others_are_told_instead_each_once(database: Database, runner: Runner) -> None:

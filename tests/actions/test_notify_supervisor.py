@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from models.clock import now
+from models.crm_activity import CrmActivity
 from models.database import Database
+from models.delivery import Delivery
 from models.department import Department
 from models.installation import installation
 from models.item_type import ItemType
@@ -16,6 +18,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.mail import MailServer
 from tests.fixtures.runner import Runner
 
 
@@ -196,6 +199,80 @@ async def test_it_is_for_leads_too(
     (notice,) = await all_of(database, Notification)
     assert notice.text == "A call"
     assert notice.link == f"http://crm.example/v1/leads/{entry.item_id}"
+
+
+async def test_they_get_it_by_email_too_in_their_language_with_a_link(
+    database: Database, sending_runner: Runner, mail_server: MailServer, tom: User
+) -> None:
+    hans = User(name="Hans", email="hans@firm.example", locale="de_DE")
+    async with database.transaction() as session:
+        session.add(hans)
+        tom = await session.get_one(User, tom.id)
+        tom.email = "tom@firm.example"
+    entry = await entered(
+        database,
+        {
+            "text": "**Late** since\n{{ deal.close_date | date }}",
+            "by_email": True,
+            "recipients": [{"by": "user", "id": hans.id}],
+        },
+        responsible=tom,
+        close_date=date(2027, 3, 1),
+    )
+
+    await sending_runner.do(entry.id)
+    run = await sending_runner.do(entry.id)
+
+    (mail,) = mail_server.arrived
+    link = f"http://crm.example/v1/deals/{entry.item_id}"
+    assert mail.message["To"] == "Hans <hans@firm.example>"
+    assert mail.message["Reply-To"] == "Tom <tom@firm.example>"
+    assert mail.message["Subject"] == "Lathe: **Late** since"
+    assert mail.text == f"**Late** since\n01.03.2027\n\n{link}\n"
+    assert "<p>**Late** since<br>01.03.2027<br><br>" in mail.html
+    assert f'<a href="{link}"' in mail.html
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        "Notified Hans. E-mail to hans@firm.example. Sent to hans@firm.example.",
+    )
+    assert len(await all_of(database, Notification)) == 1
+    assert await all_of(database, CrmActivity) == []
+
+
+async def test_who_has_no_address_is_named_and_notified_all_the_same(
+    database: Database, runner: Runner, marta: User, tom: User
+) -> None:
+    async with database.transaction() as session:
+        (await session.get_one(User, marta.id)).email = "marta@firm.example"
+    entry = await entered(
+        database,
+        {"by_email": True, "recipients": [{"by": "supervisor"}, {"by": "responsible"}]},
+        responsible=tom,
+    )
+
+    await runner.do(entry.id)
+    run = await runner.do(entry.id)
+
+    (delivery,) = await all_of(database, Delivery)
+    assert (delivery.recipient, delivery.user_id) == ("marta@firm.example", marta.id)
+    assert len(await all_of(database, Notification)) == 2
+    assert run.outcome == (
+        "Notified Marta, Tom. E-mail to marta@firm.example. Tom has no e-mail address. "
+        "Caught here, not sent to marta@firm.example."
+    )
+
+
+async def test_when_nobody_has_an_address_it_is_done_by_notifying(
+    database: Database, runner: Runner, marta: User, tom: User
+) -> None:
+    entry = await entered(database, {"by_email": True}, responsible=tom)
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        "Notified Marta. E-mail goes to nobody. Marta has no e-mail address.",
+    )
 
 
 @pytest.mark.parametrize(

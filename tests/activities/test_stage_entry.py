@@ -434,7 +434,7 @@ async def test_no_activity_tells_temporal_the_words_of_a_fault(
     async def broken(*_arguments: object) -> None:
         raise RuntimeError("Anna's secret")
 
-    monkeypatch.setattr("activities.stage_entry.lock_entry", broken)
+    monkeypatch.setattr("activities.steps.lock_entry", broken)
 
     with pytest.raises(ApplicationError, match=r"^RuntimeError: RuntimeError$"):
         await runner.record_fault(Fault(step=step, error_type="OSError"))

@@ -9,10 +9,16 @@ from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from api.app import RESOURCES
+from api.document_templates import uploads
 from models.api_token import ApiToken, make_token
+from models.booking import Booking
+from models.clock import now
 from models.crm_activity import CrmActivity, CrmActivityKind
 from models.database import Database
+from models.delivery import Delivery, DeliveryKind
 from models.department import Department
+from models.document import Document
+from models.document_template import TemplateFile, add_template
 from models.entering import create_item
 from models.feed_post import FeedPost
 from models.item import Invoice, Quote
@@ -110,6 +116,10 @@ DECIDED = {
     "POST /runs/{run_id}/skip": FOR_MANAGERS,
     "POST /runs/{run_id}/postpone": FOR_MANAGERS,
     "POST /runs/{run_id}/retry": FOR_MANAGERS,
+    "GET /deliveries": FOR_ALL,
+    "GET /deliveries/{delivery_id}": IN_REACH,
+    "GET /deliveries/{delivery_id}/raw": IN_REACH,
+    "POST /deliveries/{delivery_id}/settle": FOR_MANAGERS,
     "GET /contacts": FOR_ALL,
     "POST /contacts": FOR_ALL,
     "GET /contacts/{contact_id}": FOR_ALL,
@@ -140,6 +150,31 @@ DECIDED = {
     "POST /crm-activities/{crm_activity_id}/complete": IN_REACH,
     "POST /crm-activities/{crm_activity_id}/reopen": IN_REACH,
     "POST /crm-activities/{crm_activity_id}/postpone": IN_REACH,
+    "GET /bookings": FOR_ALL,
+    "POST /bookings": FOR_ALL,
+    "GET /bookings/availability": FOR_ALL,
+    "GET /bookings/{booking_id}": IN_REACH,
+    "PATCH /bookings/{booking_id}": IN_REACH,
+    "DELETE /bookings/{booking_id}": IN_REACH,
+    "GET /resources": FOR_ALL,
+    "POST /resources": FOR_MANAGERS,
+    "GET /resources/{resource_id}": FOR_ALL,
+    "PATCH /resources/{resource_id}": FOR_MANAGERS,
+    "DELETE /resources/{resource_id}": FOR_MANAGERS,
+    "GET /document-templates": FOR_ALL,
+    "POST /document-templates": FOR_MANAGERS,
+    "GET /document-templates/{document_template_id}": FOR_ALL,
+    "PATCH /document-templates/{document_template_id}": FOR_MANAGERS,
+    "DELETE /document-templates/{document_template_id}": FOR_MANAGERS,
+    "POST /document-templates/{document_template_id}/versions": FOR_MANAGERS,
+    "GET /document-templates/{document_template_id}/versions/{number}/docx": FOR_ALL,
+    "GET /documents": FOR_ALL,
+    "GET /documents/{document_id}": IN_REACH,
+    "GET /documents/{document_id}/docx": IN_REACH,
+    "GET /documents/{document_id}/pdf": IN_REACH,
+    "DELETE /documents/{document_id}": IN_REACH,
+    "POST /documents/{document_id}/link": IN_REACH,
+    "DELETE /documents/{document_id}/link": IN_REACH,
     "POST /calendar-link": FOR_ALL,
     "DELETE /calendar-link": FOR_ALL,
     "GET /exclusions": FOR_ALL,
@@ -149,6 +184,9 @@ DECIDED = {
     "PATCH /exclusions/{exclusion_id}": FOR_MANAGERS,
     "DELETE /exclusions/{exclusion_id}": FOR_MANAGERS,
     "GET /notifications": FOR_ALL,
+    "GET /notifications/unread-count": FOR_ALL,
+    "GET /notifications/stream": FOR_ALL,
+    "POST /notifications/read": FOR_ALL,
     "POST /notifications/{notification_id}/read": OWN,
     "GET /users": FOR_ALL,
     "POST /users": FOR_ADMINS,
@@ -183,6 +221,9 @@ DECIDED = {
 }
 """For every route of the API, who may use it. A new one needs a decision here."""
 
+ENDLESS = {"GET /notifications/stream": {"seconds": 0}}
+"""Routes that answer without an end, unless they are asked to end at once."""
+
 NOT_THERE = 4711
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -190,8 +231,8 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 def test_every_route_has_an_access_decision() -> None:
     routes = {
         f"{method} {route.path}"
-        for resource in RESOURCES
-        for route in resource.router.routes
+        for router in (*(resource.router for resource in RESOURCES), uploads)
+        for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
@@ -218,7 +259,8 @@ class Office:
         client = await self._sign_in(self.people[role])
         whose = await self._belongings(of) if DECIDED[route].depends else {}
         known = PLACEHOLDER.sub(lambda name: str(whose.get(name[1], NOT_THERE)), path)
-        return await client.request(method, f"/v1{known}", json={})
+        ending = ENDLESS.get(route, {})
+        return await client.request(method, f"/v1{known}", json={}, params=ending)
 
     async def _belongings(self, whose: User) -> dict[str, int]:
         """Make one of each thing that can be somebody's; return their ids as paths name them."""
@@ -247,6 +289,33 @@ class Office:
             post = FeedPost(text="Look", author=person, recipients=[])
             make_token(session, person, "theirs")
             session.add_all([task, call, note, post])
+            visit = Booking(
+                item=deal, field="visit", service="Survey", starts_at=now(), ends_at=now(), holds=[]
+            )
+            session.add(visit)
+            await session.flush()
+            letter = Delivery(
+                kind=DeliveryKind.EMAIL,
+                run_id=entry.runs[0].id,
+                item=deal,
+                recipient="ann@example.com",
+                subject="Look",
+                content={"sent_from": "us@example.com", "text": "Look", "html": "<p>Look</p>"},
+            )
+            session.add(letter)
+            await session.flush()
+            file = TemplateFile(b"", "offer.docx", ())
+            template = await add_template(
+                session, file, None, name="Offer", item_type=ItemType.DEAL
+            )
+            offer = Document(
+                title="Offer",
+                template=template,
+                template_version=template.versions[0],
+                item=deal,
+                values={},
+            )
+            session.add(offer)
             await session.flush()
             token_id = await session.scalar(
                 select(ApiToken.id).where(ApiToken.name == "theirs", ApiToken.user == person)
@@ -259,8 +328,11 @@ class Office:
             "invoice_id": invoice.id,
             "entry_id": entry.id,
             "run_id": entry.runs[0].id,
+            "delivery_id": letter.id,
+            "document_id": offer.id,
             "task_id": task.id,
             "crm_activity_id": call.id,
+            "booking_id": visit.id,
             "feed_post_id": post.id,
             "notification_id": note.id,
             "token_id": token_id or NOT_THERE,

@@ -9,12 +9,14 @@ from fastapi.routing import APIRoute
 
 import api
 from api.app import RESOURCES
+from api.document_templates import uploads
 
 NO_RESOURCE = {
     "app",
     "dependencies",
     "docs_page",
     "errors",
+    "files",
     "health",
     "item_resource",
     "languages",
@@ -27,6 +29,8 @@ NO_RESOURCE = {
     "routing",
     "schemas",
     "sheets",
+    "streams",
+    "tracking",
     "vocabulary",
 }
 
@@ -34,8 +38,8 @@ NO_RESOURCE = {
 def routes() -> list[APIRoute]:
     return [
         route
-        for resource in RESOURCES
-        for route in resource.router.routes
+        for router in (*(resource.router for resource in RESOURCES), uploads)
+        for route in router.routes
         if isinstance(route, APIRoute)
     ]
 

@@ -143,6 +143,28 @@ async def test_what_is_noted_without_a_time_has_happened_just_now(
     assert call["starts_at"] == call["completed_at"] == "2027-08-02T09:00:00Z"
 
 
+@pytest.mark.parametrize("kind", ["email", "message"])
+async def test_mails_and_messages_are_noted_and_never_planned(
+    api: httpx2.AsyncClient, deal: Any, kind: str
+) -> None:
+    said = {"kind": kind, "subject": "Offer", "item_id": deal["id"]}
+
+    planned = await api.post(PATH, json=said)
+    noted = await a_call(api, deal, kind=kind, status="completed", starts_at=None)
+    again = await api.post(f"{PATH}/{noted['id']}/reopen")
+
+    assert planned.status_code == 422
+    assert planned.json()["errors"] == [
+        {
+            "field": "/kind",
+            "reason": "Mails and messages are noted, not planned: send status completed.",
+        }
+    ]
+    assert (noted["kind"], noted["status"]) == (kind, "completed")
+    assert again.status_code == 409
+    assert "tells of what was written, and cannot be planned again" in again.text
+
+
 async def test_completing_says_who_when_how_and_what_came_of_it(
     api: httpx2.AsyncClient, database: Database, deal: Any, admin: User
 ) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 
 from activities.registry import all_actions
@@ -27,6 +28,7 @@ def parts(conditions: Any) -> Iterator[Any]:
             yield from parts(part)
 
 
+@pytest.mark.timeout(180)
 async def test_what_is_shown_is_what_is_answered(sqlite_company: Fresh) -> None:
     app = create_app(Database("sqlite+aiosqlite:///nowhere.db"), SETTINGS)
 

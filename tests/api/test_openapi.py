@@ -23,6 +23,7 @@ from models.database import Database
 
 VERBS = {
     "add",
+    "cancel",
     "complete",
     "create",
     "deactivate",
@@ -43,7 +44,9 @@ VERBS = {
     "retry",
     "revoke",
     "run",
+    "settle",
     "skip",
+    "stream",
     "undo",
     "unpay",
     "update",
@@ -251,8 +254,8 @@ def test_what_is_in_a_path_has_an_example() -> None:
     ] == []
 
 
-def test_all_but_health_problems_and_the_calendar_needs_a_token() -> None:
-    open_to_all = {"explainProblem", "readCalendar", "readHealth"}
+def test_all_but_health_problems_and_what_a_link_opens_needs_a_token() -> None:
+    open_to_all = {"explainProblem", "readCalendar", "readHealth", "readSharedDocument"}
 
     assert {each.id for each in OPERATIONS if each.said["security"] == []} == open_to_all
     assert {each.id for each in OPERATIONS if "401" not in each.answers} == open_to_all

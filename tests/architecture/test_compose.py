@@ -45,7 +45,7 @@ def settings_of(service: str) -> Settings:
     """Return what a container of ours makes of its environment."""
     given = {**baked(), **{n: default(v) for n, v in SERVICES[service]["environment"].items()}}
     return Settings.model_validate(
-        {name.removeprefix("CUEBOOK_").lower(): value for name, value in given.items()}
+        {name.removeprefix("CUEBOOK_").lower(): value for name, value in given.items() if value}
     )
 
 
@@ -253,7 +253,7 @@ def test_the_image_holds_every_module() -> None:
     setuptools = PROJECT["tool"]["setuptools"]
     packages = {
         ".".join(path.parent.relative_to(ROOT).parts)
-        for layer in ("activities", "api", "exchange", "models", "workflows")
+        for layer in ("activities", "api", "documents", "exchange", "models", "workflows")
         for path in (ROOT / layer).rglob("*.py")
     }
 

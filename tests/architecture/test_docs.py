@@ -21,7 +21,7 @@ from models.user import Role, administrators
 from relay import TASK_QUEUE
 from sample_company import load_sample_company
 from tests.fixtures.world import served
-from workflows.agenda import DELIVERIES
+from workflows.agenda import deliveries_of
 
 ROOT = Path(__file__).parents[2]
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
@@ -94,7 +94,7 @@ def test_the_task_queues_are_called_as_in_the_code() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text()
 
     assert f"`{TASK_QUEUE}`" in page
-    assert f"`{DELIVERIES}`" in page
+    assert f"`{deliveries_of(TASK_QUEUE)}`" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

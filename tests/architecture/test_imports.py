@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("activities", "api", "exchange", "models", "workflows")
+LAYERS = ("activities", "api", "documents", "exchange", "models", "workflows")
 OF_VALUES = "models.agenda"
 DETERMINISTIC = {
     *("asyncio", "collections", "contextlib", "datetime", "re", "typing"),

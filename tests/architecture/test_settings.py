@@ -1,18 +1,19 @@
 """Settings: all in one place, all in the README."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-from models.settings import Settings, variable
+from models.settings import Settings, WrongSettings, variable
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "load_dotenv"}
 
 
 def product() -> list[Path]:
-    layers = ("activities", "api", "docs", "exchange", "models", "workflows")
+    layers = ("activities", "api", "docs", "documents", "exchange", "models", "workflows")
     files = [
         *ROOT.glob("*.py"),
         *(path for layer in layers for path in (ROOT / layer).rglob("*.py")),
@@ -44,3 +45,38 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(variable("temporal_address"), "")
 
     assert Settings.of_environment().temporal_address is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        (
+            "api_port",
+            "high",
+            "Input should be a valid integer, unable to parse string as an integer",
+        ),
+        (
+            "smtp_url",
+            "mail.firm.example",
+            "should be smtp://host:25, or smtps://user:password@host",
+        ),
+        ("mail_from", "nobody", "An email address must have an @-sign."),
+        (
+            "message_gateway_url",
+            "ftp://sms",
+            "should begin with http:// or https://, and name a host",
+        ),
+        (
+            "webhooks_may_reach",
+            "10.0.0.0/8, here",
+            "'here' does not appear to be an IPv4 or IPv6 network",
+        ),
+    ],
+)
+def test_what_a_variable_cannot_mean_is_told_by_its_name(
+    name: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable(name), value)
+
+    with pytest.raises(WrongSettings, match=f"^{re.escape(f'{variable(name)}: {reason}')}"):
+        Settings.of_environment()

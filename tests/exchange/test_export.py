@@ -12,6 +12,8 @@ from exchange.export import Exported, Sheets, export
 from exchange.layout import built_in
 from exchange.lines import CannotLoad
 from models.database import Database
+from models.field_definition import FieldDefinition, add_definition
+from models.fields import FieldKind
 from models.item import Deal
 from models.item_type import ItemType
 from models.pipeline import Pipeline, add_pipeline
@@ -184,6 +186,27 @@ async def test_values_are_texts_that_every_program_reads(
     }
     assert {name: deal[name] for name in wanted} == wanted
     assert (tmp_path / "there" / "deals.csv").read_bytes().count(b"\r\n") == 4 + 1
+
+
+async def test_what_bookings_fill_is_left_out_and_the_rest_can_be_loaded_again(
+    database: Database, tmp_path: Path
+) -> None:
+    await rich_company(database)
+    visit = FieldDefinition(
+        item_type=ItemType.DEAL, name="visit", title="Visit", kind=FieldKind.BOOKING, choices=[]
+    )
+    async with database.transaction() as session:
+        await add_definition(session, visit)
+        [sold] = await session.scalars(select(Deal).where(Deal.external_id == "D/1"))
+        sold.custom = {**sold.custom, "visit": "2099-08-03T12:00:00Z"}
+
+    await exported(database, tmp_path / "there")
+    report = await loaded(database, tmp_path / "there")
+
+    deal = lines(tmp_path / "there" / "deals.csv")[0]
+    assert "custom.visit" not in deal
+    assert deal["custom.note"] == " 007 "
+    assert told(report) == []
 
 
 async def test_what_is_in_the_recycle_bin_is_neither_exported_nor_named(

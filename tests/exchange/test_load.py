@@ -587,6 +587,7 @@ async def leads_folder(database: Database, tmp_path: Path, admin: User) -> Path:
             ("sides", FieldKind.MULTI, ["north", "south"]),
             ("solar", FieldKind.BOOLEAN, []),
             ("seller", FieldKind.USER, []),
+            ("visit", FieldKind.BOOKING, []),
         ):
             defined = FieldDefinition(
                 item_type=ItemType.LEAD, name=name, title=name.title(), kind=kind, choices=choices
@@ -631,6 +632,17 @@ async def test_a_layout_of_ones_own_says_which_column_is_what(
     assert lead.contact.company is not None
     assert lead.contact.company.name == "Sonne"
     assert (lead.contact.phones, lead.contact.emails) == (["030 901820"], ["a@k.de", "b@k.de"])
+
+
+async def test_what_bookings_fill_is_not_loaded(database: Database, leads_folder: Path) -> None:
+    layout = parse_layout(LAYOUT.replace('"custom.size"', '"custom.visit"'), "mine.toml")
+
+    report = await loaded(database, leads_folder, layout, keep_going=True)
+
+    assert (
+        "calls.csv line 2, size: «Visit» takes nothing by itself: it says when the next of its "
+        "bookings starts"
+    ) in told(report)
 
 
 @pytest.mark.parametrize(

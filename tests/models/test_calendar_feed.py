@@ -254,6 +254,13 @@ async def test_what_is_completed_says_so_and_reminds_nobody(desk: Desk) -> None:
     assert "valarm" not in entry.contents
 
 
+async def test_mails_that_were_sent_are_no_appointments(desk: Desk) -> None:
+    mail = await desk.meeting(kind=CrmActivityKind.EMAIL)
+    await desk.met(mail)
+
+    assert await desk.entries() == []
+
+
 async def test_a_to_do_takes_no_time(desk: Desk) -> None:
     await desk.meeting(kind=CrmActivityKind.TO_DO, ends_at=None)
 

@@ -99,6 +99,7 @@ BAD: dict[str, list[Any]] = {
     "user": ["7", 0, -1, True, 1.5, 2**63, [7]],
     "list": [1, ["Small"], True, {}],
     "multi": ["Small", {"Small": True}, [1], [["Small"]], [None]],
+    "booking": ["2027-12-31T09:00+01:00", "now", 1, True],
 }
 
 WANTED = {
@@ -111,6 +112,7 @@ WANTED = {
     "user": "the id of a user",
     "list": "one of its choices",
     "multi": "a list of its choices",
+    "booking": "nothing by itself: it says when the next of its bookings starts",
 }
 
 

@@ -90,6 +90,5 @@ def test_an_unknown_field_names_the_nearest_real_one() -> None:
     assert DEAL.unknown("contact.nmae") == "unknown field contact.nmae, did you mean contact.name?"
 
 
-def test_a_field_like_no_other_has_no_nearest() -> None:
-    assert DEAL.nearest("weather") is None
+def test_of_a_field_like_no_other_nothing_else_is_said_to_be_meant() -> None:
     assert DEAL.unknown("weather") == "unknown field weather"

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Discriminator, Field, ValidationError
 
-from models.mistakes import LONGEST_NAME, at_the_root, names_at, unknown
+from models.mistakes import at_the_root, names_at, unknown
+from models.near_misses import LONGEST_NAME
 
 
 class Delay(BaseModel):

@@ -13,10 +13,11 @@ from models.history import HistoryEntry, HistoryKind
 from models.installation import installation
 from models.item import Deal
 from models.item_type import ItemType
-from models.rule_run import Hold, RunState, finish_run, hold_run, run_now
+from models.rule_run import DELIVER, Hold, RunState, finish_run, hold_run, run_now
 from models.stage_entry import StageEntry, lock_entry
 from models.telling import (
     LATE,
+    LATE_DELIVERY,
     LEASE,
     LONGEST_PAUSE,
     Tell,
@@ -127,6 +128,16 @@ async def test_of_new_entries_the_oldest_come_first(database: Database) -> None:
     older, _ = await entered(database, LATER), await entered(database, LATER)
 
     assert await ids_claimed(database, limit=1) == [older.id]
+
+
+async def test_the_newest_does_not_wait_for_all_that_are_older(database: Database) -> None:
+    ids = [(await entered(database, LATER)).id for _ in range(7)]
+
+    first = await ids_claimed(database, limit=4)
+    second = await ids_claimed(database, limit=4)
+
+    assert first == [*ids[:2], *ids[5:]]
+    assert second == ids[2:5]
 
 
 async def test_nobody_else_claims_it_until_the_lease_ends(database: Database) -> None:
@@ -367,6 +378,22 @@ async def test_what_is_more_than_a_minute_late_is_told_again(database: Database)
     assert (before, at_first) == (0, [])
     assert after == 2
     assert await ids_claimed(database) == [entry.id]
+
+
+async def test_what_waits_for_the_rate_limit_of_deliveries_is_not_late_so_soon(
+    database: Database,
+) -> None:
+    entry = await entered(database, LATER, told=True)
+    async with database.transaction() as session:
+        locked = await lock_entry(session, entry.id)
+        assert locked is not None
+        locked.runs[0].next_activity = DELIVER
+    due = NOON + AN_HOUR
+
+    before = await overdue(database, due + LATE_DELIVERY)
+    after = await overdue(database, due + LATE_DELIVERY + A_SECOND)
+
+    assert (before, after) == (0, 1)
 
 
 async def test_what_is_held_is_not_late(database: Database) -> None:

@@ -14,6 +14,7 @@ import pytest
 from docs.record import SETTINGS, Fresh
 from models.api_token import ApiToken, hash_of
 from models.database import Database
+from models.document import DOCX_TYPE
 from models.user import Role, User
 from tests.fixtures.world import served
 
@@ -23,6 +24,13 @@ OUT_OF_THE_WAY = 900_000_000
 nobody demotes themselves or revokes the token in use."""
 
 TOKEN = "cue_" + "schemathesis" * 4
+
+HOOKS = f"""
+import schemathesis
+
+schemathesis.serializer.alias("{DOCX_TYPE}", "application/octet-stream")
+"""
+"""How files are sent: as they are."""
 
 SETTINGS_OF_SCHEMATHESIS = """
 [checks.positive_data_acceptance]
@@ -43,6 +51,11 @@ checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 
 [[operations]]
+# It would not end by itself.
+include-operation-id = "streamNotifications"
+parameters = { "query.seconds" = 0 }
+
+[[operations]]
 # Those there are, are somebody else's.
 include-operation-id = "markNotificationRead"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "422"]
@@ -61,6 +74,7 @@ async def _somebody(database: Database) -> None:
 async def _schemathesis(http: httpx2.AsyncClient, folder: Path) -> tuple[int, str]:
     """Run it against what is served; return its exit code and all it says."""
     (folder / "schemathesis.toml").write_text(SETTINGS_OF_SCHEMATHESIS)
+    (folder / "hooks.py").write_text(HOOKS)
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"),
         "--config-file=schemathesis.toml",
@@ -73,7 +87,7 @@ async def _schemathesis(http: httpx2.AsyncClient, folder: Path) -> tuple[int, st
         "--workers=1",
         "--no-color",
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": ""},
+        env={**os.environ, "PYTHONPATH": "", "SCHEMATHESIS_HOOKS": "hooks"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

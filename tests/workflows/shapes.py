@@ -32,7 +32,7 @@ from models.agenda import (
     Stop,
     StopReminders,
 )
-from workflows.agenda import DELIVERIES
+from workflows.agenda import deliveries_of
 from workflows.crm_activity import CrmActivityWorkflow
 from workflows.stage_entry import StageEntryWorkflow
 
@@ -229,7 +229,11 @@ class Stage:
                 max_cached_workflows=cached_workflows,
                 workflow_failure_exception_types=[Exception],
             ),
-            Worker(self.temporal.client, task_queue=DELIVERIES, activities=[deliver]),
+            Worker(
+                self.temporal.client,
+                task_queue=deliveries_of(self.task_queue),
+                activities=[deliver],
+            ),
         ):
             yield
 

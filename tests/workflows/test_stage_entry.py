@@ -41,7 +41,7 @@ from tests.workflows.shapes import (
     restarted_by_signal_with_start,
     retimed,
 )
-from workflows.agenda import DELIVERIES, one_line
+from workflows.agenda import deliveries_of, one_line
 
 A_CENTURY = timedelta(days=36_500)
 
@@ -418,7 +418,7 @@ async def test_deliveries_have_a_task_queue_of_their_own(stage: Stage) -> None:
     await delivery_beside(stage)
 
     assert {offer.run_id: offer.task_queue for offer in stage.database.offers} == {
-        1: DELIVERIES,
+        1: deliveries_of(stage.task_queue),
         2: stage.task_queue,
         3: stage.task_queue,
     }
