@@ -70,6 +70,8 @@ async def ask(
 
 async def ask_office(office: Path, docx: bytes) -> bytes:
     """Return the PDF that LibreOffice makes of a document."""
+    if not os.access(office, os.X_OK):
+        raise ChildFailed(f"cannot be done: there is no program {office}")
     async with SLOTS:
         with TemporaryDirectory(prefix="cuebook-") as folder:
             place = Path(folder)

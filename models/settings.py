@@ -4,7 +4,7 @@ from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -30,16 +30,24 @@ class WrongSettings(Exception):
 
 def _smtp(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or not _has_a_port(parts):
         raise ValueError("should be smtp://host:25, or smtps://user:password@host")
     return url
 
 
 def _http(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_a_port(parts):
         raise ValueError("should begin with http:// or https://, and name a host")
     return url
+
+
+def _has_a_port(parts: SplitResult) -> bool:
+    """Tell whether the port is one, if there is any."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _networks(names: str) -> str:
@@ -79,7 +87,7 @@ class Settings(BaseSettings):
     )
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(default=8000, description="Port the API listens on.")
-    public_url: str | None = Field(
+    public_url: Annotated[str, AfterValidator(_http)] | None = Field(
         default=None, description="Where people reach the API; links in texts begin with it."
     )
     temporal_address: str | None = Field(
@@ -204,7 +212,7 @@ class Settings(BaseSettings):
 
     @property
     def url(self) -> str:
-        return self.public_url or f"http://127.0.0.1:{self.api_port}"
+        return (self.public_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
 
 
 def variable(name: str) -> str:

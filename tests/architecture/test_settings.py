@@ -60,6 +60,21 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
             "mail.firm.example",
             "should be smtp://host:25, or smtps://user:password@host",
         ),
+        (
+            "smtp_url",
+            "smtp://crm:secret@mail.firm.example:99999",
+            "should be smtp://host:25, or smtps://user:password@host",
+        ),
+        (
+            "public_url",
+            "crm.firm.example",
+            "should begin with http:// or https://, and name a host",
+        ),
+        (
+            "message_gateway_url",
+            "http://sms.example:high/",
+            "should begin with http:// or https://, and name a host",
+        ),
         ("mail_from", "nobody", "An email address must have an @-sign."),
         (
             "message_gateway_url",

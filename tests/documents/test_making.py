@@ -142,5 +142,5 @@ async def test_libreoffice_that_makes_none_is_told(office: Path, reason: str) ->
 
 
 async def test_libreoffice_that_is_not_there_is_told() -> None:
-    with pytest.raises(DocumentFailed, match="ended without a result"):
+    with pytest.raises(DocumentFailed, match="there is no program /nowhere/soffice"):
         await fill(OFFER, VALUES, **POLAND, pdf=True, office=Path("/nowhere/soffice"))

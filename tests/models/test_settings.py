@@ -90,7 +90,7 @@ def test_passwords_do_not_show() -> None:
 
 def test_addresses_that_are_given_count() -> None:
     settings = Settings(
-        temporal_address="temporal:7233", temporal_port=9, public_url="https://crm.example"
+        temporal_address="temporal:7233", temporal_port=9, public_url="https://crm.example/"
     )
 
     assert settings.temporal == "temporal:7233"
