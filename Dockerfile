@@ -9,7 +9,7 @@ WORKDIR /src
 COPY requirements/base.in requirements/base.txt requirements/
 RUN pip install --require-hashes --requirement requirements/base.txt
 
-COPY pyproject.toml README.md cli.py devserver.py relay.py sample_company.py worker.py ./
+COPY pyproject.toml README.md cli.py devserver.py inbound_mail.py relay.py sample_company.py worker.py ./
 COPY activities activities
 COPY api api
 COPY documents documents
@@ -26,10 +26,11 @@ COPY --from=build /opt/cuebook /opt/cuebook
 ENV PATH=/opt/cuebook/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     CUEBOOK_API_HOST=0.0.0.0 \
+    CUEBOOK_INBOUND_MAIL_HOST=0.0.0.0 \
     CUEBOOK_LOG_JSON=true
 
 USER cuebook
 WORKDIR /home/cuebook
-EXPOSE 8000
+EXPOSE 8000 8025
 ENTRYPOINT ["cuebook"]
 CMD ["--help"]

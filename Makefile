@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt lint types lock docs histories clean
+.PHONY: help setup run test fuzz check fmt lint types lock docs histories clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ run: $(VENV)/.local ## Run the whole product on this machine; Ctrl-C stops it
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+fuzz: $(VENV)/.dev ## Send the API far more than `make test` does; takes half an hour
+	CUEBOOK_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest --numprocesses 2 tests/reliability/test_schemathesis.py
 
 check: $(VENV)/.dev ## Do all that CI does: format, lint, imports, types, tests
 	$(BIN)/ruff format --check .

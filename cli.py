@@ -25,6 +25,7 @@ from exchange.lines import CannotLoad
 from exchange.load import chosen_layout
 from exchange.load import load as load_files
 from exchange.screen import names_in, progress, show_exported, show_report
+from inbound_mail import taking_mail
 from models import clock
 from models.api_token import (
     USUAL_LIFE,
@@ -42,7 +43,7 @@ from models.logs import configure_logs
 from models.migrations import migrate as migrate_database
 from models.migrations import revisions
 from models.notices import Notices
-from models.retiming import retimed
+from models.retiming_all import retimed
 from models.settings import Settings, WrongSettings, variable
 from models.stage_entry import Automation
 from models.telling import tell_all_again, wanted_workflows
@@ -74,7 +75,7 @@ class CannotStart(Exception):
 
 @app.command
 async def dev() -> None:
-    """Run everything on this machine: API, worker, Temporal's dev server and a sample company.
+    """Run all on this machine: API, mail intake, worker, Temporal's dev server, sample company.
 
     Starting again continues where it was. What differs is set in the environment; see the README.
     """
@@ -83,7 +84,7 @@ async def dev() -> None:
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         # Whoever runs already keeps this port: its Temporal is no leftover.
-        _must_be_free(settings, "api_port")
+        _must_be_free(settings, "api_port", "inbound_mail_port")
         if settings.temporal_address is None:
             await stop_leftover(settings)
             _must_be_free(settings, "temporal_port", "temporal_ui_port")
@@ -92,6 +93,7 @@ async def dev() -> None:
         await migrate_database(database)
         token = await _first_time(database, settings)
         await stack.enter_async_context(serving_api(database, settings))
+        await stack.enter_async_context(taking_mail(database, settings))
         client = await _unless_stopped(connect(settings), stop)
         if client is None:
             return
@@ -119,6 +121,24 @@ async def api() -> None:
     ):
         database.on_agenda_change(notices.announce)
         log.info("API runs", url=settings.url)
+        await stop.wait()
+
+
+@app.command
+async def inbound_mail() -> None:
+    """Take mail over SMTP or LMTP alone, beside API and workers. Needs PostgreSQL."""
+    settings = Settings.of_environment()
+    if settings.is_sqlite:
+        raise NotOnSqlite("inbound-mail")
+    _must_be_free(settings, "inbound_mail_port")
+    stop = stop_signal()
+    async with (
+        _opened(settings) as database,
+        Notices(settings.listen_url) as notices,
+        taking_mail(database, settings),
+    ):
+        database.on_agenda_change(notices.announce)
+        log.info("Mail is taken", port=settings.inbound_mail_port)
         await stop.wait()
 
 
@@ -162,7 +182,7 @@ async def token(
     ] = None,
 ) -> None:
     """Make an API token for a user and print it, once."""
-    async with _opened(Settings.of_environment()) as database, database.transaction() as session:
+    async with _migrated() as database, database.transaction() as session:
         user = await session.scalar(select(User).where(User.email == email, User.active))
         if user is None and new_admin is not None:
             user = User(name=new_admin, email=email, role=Role.ADMIN)
@@ -180,7 +200,7 @@ async def list_tokens(
     """List the API tokens: id, whose, what for, how each ends, and whether it is valid."""
     wanted = tokens_where().join(ApiToken.user).options(joinedload(ApiToken.user))
     wanted = wanted if email is None else wanted.where(User.email == email)
-    async with _opened(Settings.of_environment()) as database, database.reading() as session:
+    async with _migrated() as database, database.reading() as session:
         for each in await session.scalars(wanted.order_by(ApiToken.id)):
             until = "it is revoked" if each.expires_at is None else f"{each.expires_at:%Y-%m-%d}"
             told = each.refusal or f"Valid until {until}."
@@ -191,7 +211,7 @@ async def list_tokens(
 @tokens.command(name="revoke")
 async def revoke(token_id: Annotated[int, Parameter(help="As in the list.")], /) -> None:
     """Revoke an API token: from now on it opens nothing."""
-    async with _opened(Settings.of_environment()) as database, database.transaction() as session:
+    async with _migrated() as database, database.transaction() as session:
         revoke_token(await lock_token(session, token_id))
     out.print(f"Token {token_id} opens nothing any more.")
 
@@ -381,6 +401,10 @@ async def _first_time(database: Database, settings: Settings) -> str:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Database]:
+    if settings.database_url is None and not settings.home.is_dir():
+        raise CannotStart(
+            f"There is no folder {settings.home}: run `cuebook migrate`, or set {variable('home')}."
+        )
     database = Database(settings.database)
     try:
         yield database
@@ -391,9 +415,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def _migrated() -> AsyncIterator[Database]:
     """Open the database; its tables must be the newest."""
-    settings = Settings.of_environment()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    async with _opened(settings) as database:
+    async with _opened(Settings.of_environment()) as database:
         present, newest = await revisions(database)
         if present != newest:
             raise CannotStart(
@@ -451,7 +473,7 @@ async def _unless_stopped(
 def _must_be_free(settings: Settings, *names: str) -> None:
     for name in names:
         port = getattr(settings, name)
-        host = settings.api_host if name == "api_port" else "127.0.0.1"
+        host = getattr(settings, name.replace("_port", "_host"), "127.0.0.1")
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -470,6 +492,7 @@ Cuebook runs. Ctrl-C stops it; everything that waits goes on when it is started 
 
   API          {settings.url}/docs
   Temporal UI  {ui if settings.temporal_address is None else "of your own server"}
+  Mail         {settings.inbound_mail_protocol}://127.0.0.1:{settings.inbound_mail_port} takes it in
   Admin token  {token}
                (also in {settings.home / ADMIN_TOKEN})
 

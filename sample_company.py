@@ -1,4 +1,4 @@
-"""A small company to try the product on: a maker of solar roofs, its people, clients and rules."""
+"""A small company to try the product on: a maker of solar roofs, its clients, rules, triggers."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -28,9 +28,11 @@ from models.pipeline import Pipeline, Stage, StageKind
 from models.product_row import ProductRow
 from models.resource import Resource
 from models.stage_entry import Cause
+from models.trigger_edit import add_trigger
 from models.user import Role, User
 
 A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
+TO_INVOICE = "Send invoice to client"
 SIX_MONTHS = {"kind": "after_delay", "amount": 6, "unit": "months"}
 
 
@@ -100,6 +102,7 @@ async def _load(session: AsyncSession) -> None:
     await session.flush()
     await _custom_fields(session)
     await _rules(session, stages, people["ada"])
+    await _triggers(session, stages)
     file = TemplateFile(sample_offer(), "offer.docx", FIELDS_OF_OFFER)
     await add_template(
         session,
@@ -166,6 +169,10 @@ def _pipelines(session: AsyncSession) -> dict[str, Stage]:
             stages[key] = Stage(name=name, position=position, pipeline=pipeline)
     leads = stages["Incoming"].pipeline
     stages["Converted"] = Stage(name="Converted", position=3, pipeline=leads)
+    sales = stages["Closed won"].pipeline
+    for name in ("Closed won", "Closed lost", "Spam"):
+        stages[name].position += 1
+    stages[TO_INVOICE] = Stage(name=TO_INVOICE, position=3, pipeline=sales)
     for name in ("Closed won", "Running", "Accepted", "Paid", "Converted"):
         stages[name].kind = StageKind.WON
     for name in ("Junk", "Closed lost", "Spam", "Declined", "Cancelled"):
@@ -243,6 +250,30 @@ async def _rules(session: AsyncSession, stages: dict[str, Stage], by: User) -> N
             "enabled": True,
         }
         await save_new_rule(session, stages[stage], rule, by)
+
+
+async def _triggers(session: AsyncSession, stages: dict[str, Stage]) -> None:
+    invoice = {"field": "task.title", "operator": "contains", "value": "invoice"}
+    for stage, kind, name, settings in (
+        (
+            TO_INVOICE,
+            "task_status",
+            "The invoice is prepared",
+            {"status": "completed", "filter": invoice},
+        ),
+        ("Closed won", "invoice_paid", None, {}),
+    ):
+        trigger = {
+            "type": kind,
+            "name": name,
+            "settings": settings,
+            "conditions": None,
+            "moves_as": {"by": "responsible"},
+            "allow_moving_back": False,
+            "position": None,
+            "enabled": True,
+        }
+        await add_trigger(session, stages[stage], trigger)
 
 
 async def _clients_and_items(

@@ -43,12 +43,12 @@ CONNECT_PAUSE = 1.0
 
 
 class NotOnSqlite(Exception):
-    """SQLite has one writer: API and worker must share a process."""
+    """SQLite has one writer: everything must share a process."""
 
     def __init__(self, command: str) -> None:
         super().__init__(
             f"`cuebook {command}` alone needs PostgreSQL, and {variable('database_url')} names "
-            "SQLite, where API and worker must share one process. Use `cuebook dev`."
+            "SQLite, where everything must share one process. Use `cuebook dev`."
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from pydantic import Field, model_validator
 
 from activities.field_changes import WITH_FIELDS
-from activities.registry import ActionContext, ActionParams, RulePlace, UserChoice
+from activities.registry import ActionContext, ActionParams, RulePlace
 from models.client import contacts_of
 from models.company import Company
 from models.contact import Contact
@@ -19,6 +19,7 @@ from models.installation import installation
 from models.item import Lead, load_whole
 from models.templates import Template
 from models.user import User
+from models.user_choice import UserChoice
 
 MOST_CHOICES = 20
 

@@ -9,7 +9,7 @@ from babel.dates import format_date, format_time
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from whenever import Instant, Time, ZonedDateTime
 
-from activities.registry import ActionContext, ActionParams, Result, RulePlace, UserChoice, as_title
+from activities.registry import ActionContext, ActionParams, Result, RulePlace, as_title
 from models import clock
 from models.crm_activity import Colour, CrmActivity, CrmActivityKind
 from models.crm_activity_edit import USUAL_REMINDERS, put_crm_activity, take_client
@@ -21,6 +21,7 @@ from models.rule_run import own_field
 from models.templates import Template
 from models.timing import Delay, Unit
 from models.user import User
+from models.user_choice import UserChoice
 
 NOON = "12:00"
 MOST_DAYS = 36_500

@@ -43,6 +43,7 @@ from models.delivery import (
 from models.errors import CrmError
 from models.history import HistoryKind
 from models.installation import Installation
+from models.occasion import in_savepoint
 from models.outbox import raise_agenda
 from models.provenance import acting
 from models.rule_run import (
@@ -261,7 +262,7 @@ class DeliveryActivities(Steps):
         came: Exception
         try:
             with acting(place.run.id):
-                async with session.begin_nested():
+                async with in_savepoint(session):
                     return await self._channels[delivery.kind].settle(place, delivery, sent)
         except (TryLater, NotYet, CrmError) as error:
             came = error

@@ -1,43 +1,18 @@
-"""The facts that texts and conditions of a rule speak of, at the moment they are asked for."""
+"""The facts that a rule speaks of: those of its item, and what the rules above have left."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.results import RuleCatalogue, mentions_results, values_of
-from models import clock
-from models.changes import changed_since
-from models.conditions import Circumstances, Condition, Verdict, asks_for_changes, evaluate
-from models.field_definition import catalogue_of
-from models.field_values import field_values
-from models.fields import Catalogue
+from models.facts import Asked, Facts, facts_of
 from models.installation import Installation
 from models.rule_run import RuleRun
 from models.stage_entry import StageEntry
 
 
-@dataclass(frozen=True)
-class Facts:
-    """Fields with their values, and the circumstances; what nobody asked for is left out."""
-
-    catalogue: Catalogue
-    values: dict[str, object]
-    here: Circumstances
-
-    def judge(self, conditions: Condition) -> Verdict:
-        return evaluate(conditions, self.values, self.catalogue, self.here)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be known: a text that mentions all fields that matter, and conditions."""
-
-    text: str
-    conditions: Condition | None = None
-
-
-async def facts_of(
+async def facts_for_rule(
     session: AsyncSession,
     entry: StageEntry,
     home: Installation,
@@ -48,21 +23,12 @@ async def facts_of(
 ) -> Facts:
     """Return what is asked of the item of an entry, which is loaded.
 
-    `runs` are those whose results count. Neither these nor changes are looked for unless they are
-    asked for.
+    `runs` are those whose results count; they are not looked at unless they are asked for.
     """
-    item = entry.item
-    catalogue = await catalogue_of(session, item.type, wanted=asked.text)
-    values = dict(
-        await field_values(
-            session, item, catalogue, url=url, currency=home.currency, wanted=asked.text
-        )
+    facts = await facts_of(session, entry, home, asked, url=url)
+    if not mentions_results(asked.text):
+        return facts
+    results = dict(values_of(runs, entry.item.type))
+    return replace(
+        facts, catalogue=RuleCatalogue.after(facts.catalogue), values=facts.values | results
     )
-    if mentions_results(asked.text):
-        catalogue = RuleCatalogue.after(catalogue)
-        values |= values_of(runs, item.type)
-    changed = asked.conditions is not None and asks_for_changes(asked.conditions)
-    here = Circumstances(
-        clock.now(), home.time_zone, await changed_since(session, entry) if changed else frozenset()
-    )
-    return Facts(catalogue, values, here)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, FiniteFloat, Strict, StrictBool, StrictInt, Tag
 
-from activities.registry import ActionContext, ActionParams, Result, RulePlace, UserChoice
+from activities.registry import ActionContext, ActionParams, Result, RulePlace
 from models.base import find_named
 from models.errors import ActionFailed, Invalid, Problem
 from models.field_definition import catalogue_of
@@ -14,6 +14,7 @@ from models.fields import Catalogue, FieldKind
 from models.item_date import ItemDate, When
 from models.templates import Template
 from models.timing import Delay
+from models.user_choice import UserChoice
 
 MOST_CHANGES = 50
 MOST_VALUES = 50

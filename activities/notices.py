@@ -6,12 +6,13 @@ from pydantic import Field
 
 from activities.addressees import Addressee, Addressees
 from activities.letters import post, said
-from activities.registry import ActionContext, ActionParams, Result, UserChoice, as_title
+from activities.registry import ActionContext, ActionParams, Result, as_title
 from models.delivery import Delivery
 from models.fields import FieldKind
 from models.markdown import html_of_plain
 from models.templates import Template
 from models.user import User
+from models.user_choice import UserChoice
 
 RESULTS = (
     Result("recipients", "Recipients", FieldKind.TEXT),

@@ -7,11 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from activities.facts import Asked, Facts, facts_of
+from activities.facts import facts_for_rule
 from models.base import find_named
 from models.conditions import Condition, Verdict
 from models.conditions import check as check_conditions
 from models.errors import ActionFailed, Invalid, Problem
+from models.facts import Asked, Facts
 from models.installation import installation
 from models.item import Item
 from models.rule_run import RuleRun
@@ -78,7 +79,7 @@ async def _facts(
 ) -> Facts:
     entry = await _entry(session, item, entry_id)
     home = await installation(session)
-    return await facts_of(session, entry, home, asked, url=url, runs=entry.runs)
+    return await facts_for_rule(session, entry, home, asked, url=url, runs=entry.runs)
 
 
 async def _entry(session: AsyncSession, item: Item, entry_id: int | None) -> StageEntry:

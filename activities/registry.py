@@ -12,13 +12,12 @@ from functools import cache
 from importlib import import_module
 from inspect import get_annotations, getdoc
 from pkgutil import iter_modules
-from typing import Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
-from models.base import LARGEST_ID
 from models.client import outside_bin
 from models.company import Company
 from models.contact import Contact
@@ -36,15 +35,12 @@ from models.pipeline import Stage, first_stage
 from models.rule_run import RuleRun, own_field
 from models.stage_entry import Cause
 from models.templates import render
-from models.user import User, members_of, supervisor_of
+from models.user import User
+from models.user_choice import UserBy, UserChoice, all_chosen, chosen
 
 ACTIONS_PACKAGE = "activities.actions"
 LONGEST_TITLE = 200
 """Characters, as for people."""
-
-
-RowId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
-"""How params name a row: what no table could hold is refused before one is asked."""
 
 
 class ActionGroup(StrEnum):
@@ -55,44 +51,6 @@ class ActionGroup(StrEnum):
     CLIENT_BASE = "Spam and client base"
     MANAGE_ITEMS = "Manage items"
     COMMUNICATION = "Communication and paper"
-
-
-class UserBy(StrEnum):
-    """How a rule names a person."""
-
-    USER = "user"
-    RESPONSIBLE = "responsible"
-    CREATOR = "creator"
-    DEPARTMENT = "department"
-    SUPERVISOR = "supervisor"
-
-
-class UserChoice(BaseModel):
-    """A person: a fixed user, somebody of the item, a department, or the supervisor.
-
-    `id` is that of the user or department and needed for those two only. Where one person is
-    needed of a department it is the head, else whoever has been there longest.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    by: UserBy = Field(title="Who")
-    id: RowId | None = Field(default=None, title="User or department")
-
-    @model_validator(mode="after")
-    def _needs_id(self) -> Self:
-        if (self.id is not None) != (self.by in {UserBy.USER, UserBy.DEPARTMENT}):
-            needed = "needs an id" if self.id is None else "has no id"
-            raise ValueError(f"a choice by {self.by} {needed}")
-        return self
-
-    @classmethod
-    def of_item(cls) -> Self:
-        return cls(by=UserBy.RESPONSIBLE)
-
-    @classmethod
-    def supervisor(cls) -> Self:
-        return cls(by=UserBy.SUPERVISOR)
 
 
 class RulePlace(NamedTuple):
@@ -399,17 +357,7 @@ class ActionContext:
 
     async def user(self, choice: UserChoice) -> User:
         """Return the one person chosen, or fail with the reason why there is none."""
-        match choice.by:
-            case UserBy.USER:
-                return await self._named(choice.id)
-            case UserBy.DEPARTMENT:
-                return (await self._members(choice.id))[0]
-            case UserBy.SUPERVISOR:
-                return await self._supervisor()
-            case UserBy.RESPONSIBLE:
-                return self._somebody(self.item.responsible, "Nobody is responsible for")
-            case UserBy.CREATOR:
-                return self._somebody(self.item.creator, "Nobody is known as creator of")
+        return await chosen(self.session, self.item, choice)
 
     async def in_charge(self, choice: UserChoice) -> User | None:
         """Return the person chosen; an item that nobody is responsible for is no failure here."""
@@ -419,15 +367,7 @@ class ActionContext:
 
     async def users(self, choices: Iterable[UserChoice]) -> list[User]:
         """Return everybody chosen, each once, in order; of a department all members."""
-        found: dict[int, User] = {}
-        for choice in choices:
-            chosen = (
-                await self._members(choice.id)
-                if choice.by is UserBy.DEPARTMENT
-                else [await self.user(choice)]
-            )
-            found |= {user.id: user for user in chosen}
-        return list(found.values())
+        return await all_chosen(self.session, self.item, choices)
 
     async def create(self, item: Item, stage: Stage | None = None) -> None:
         """Put a new item into a stage, by default the first of its type, whose rules start."""
@@ -447,29 +387,3 @@ class ActionContext:
                 link=link or str(self.values["item.url"]),
             )
         )
-
-    def _somebody(self, user: User | None, nobody: str) -> User:
-        if user is None:
-            raise ActionFailed(f"{nobody} {self.item.called}.")
-        return user
-
-    async def _named(self, user_id: int | None) -> User:
-        user = await self.session.get(User, user_id)
-        if user is None or not user.active:
-            raise ActionFailed(f"User {user_id} does not work here any more.")
-        return user
-
-    async def _members(self, department_id: int | None) -> list[User]:
-        """Return the active people of a department, the head first."""
-        members = await members_of(self.session, department_id)
-        found = [user for user in members if user.active]
-        if not found:
-            raise ActionFailed(f"Nobody works in department {department_id}.")
-        return found
-
-    async def _supervisor(self) -> User:
-        responsible = self._somebody(self.item.responsible, "Nobody is responsible for")
-        supervisor = await supervisor_of(self.session, responsible)
-        if supervisor is None:
-            raise ActionFailed(f"Nobody is above {responsible.name}, or they are all away.")
-        return supervisor

@@ -1,40 +1,26 @@
 """Whether a rule could run as it is written, told when it is saved."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy import select
 
-from activities.registry import (
-    ActionParams,
-    RuleAction,
-    RulePlace,
-    UserBy,
-    UserChoice,
-    all_actions,
-)
+from activities.registry import ActionParams, RuleAction, RulePlace, all_actions
 from activities.results import RuleCatalogue, actions_above, mentions_results
-from models.conditions import Conditions
+from models.conditions import CONDITIONS
 from models.conditions import check as check_conditions
-from models.department import Department
 from models.errors import InvalidRule, Problem
 from models.field_definition import catalogue_of
 from models.fields import Catalogue
 from models.item_date import ItemDate
-from models.mistakes import at_the_root, reason, shortened
+from models.mistakes import at_the_root, pointer_to, reason, shortened
 from models.near_misses import did_you_mean
 from models.rule_run import TIMING
 from models.templates import check as check_template
 from models.templates import templates_in
 from models.timing import check as check_timing
-from models.user import User
-
-CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
-
-NAMED = {UserBy.USER: User.id, UserBy.DEPARTMENT: Department.id}
-"""Choices that name somebody by id, who must be there."""
+from models.user_choice import choices_in, missing_people
 
 
 async def check_rule(
@@ -81,7 +67,10 @@ async def check_rule(
         ]
     found += [
         Problem(f"/params{problem.field}", problem.reason)
-        for problem in [*await _missing_people(place, read), *await read.problems(place)]
+        for problem in [
+            *await missing_people(place.session, choices_in(read)),
+            *await read.problems(place),
+        ]
     ]
     if found:
         raise InvalidRule(*found)
@@ -114,42 +103,3 @@ async def _catalogue(place: RulePlace, text: str) -> Catalogue:
 def _problem(error: ErrorDetails, kind: type[ActionParams], params: Mapping[str, Any]) -> Problem:
     why = reason(error, error["loc"], kind)
     return Problem(f"/params{pointer_to(error, error['loc'], params)}", why)
-
-
-def pointer_to(error: ErrorDetails, location: Sequence[int | str], sent: object) -> str:
-    """Return the JSON pointer of an error's location, without pydantic's names of alternatives.
-
-    `location` begins within what was sent. Its last segment is kept if it names a missing field.
-    """
-    pointer, here = "", sent
-    for place, segment in enumerate(location):
-        if isinstance(here, Mapping) and segment in here:
-            here = here[str(segment)]
-        elif isinstance(here, Sequence) and isinstance(segment, int) and segment < len(here):
-            here = here[segment]
-        elif not (error["type"] == "missing" and place == len(location) - 1):
-            continue
-        pointer += "/" + str(segment).replace("~", "~0").replace("/", "~1")
-    return pointer
-
-
-async def _missing_people(place: RulePlace, params: ActionParams) -> Sequence[Problem]:
-    problems = []
-    for pointer, choice in _choices_in(params):
-        if choice.by in NAMED and not await place.session.scalar(
-            select(NAMED[choice.by]).where(NAMED[choice.by] == choice.id)
-        ):
-            problems.append(Problem(f"{pointer}/id", f"There is no {choice.by} {choice.id}."))
-    return problems
-
-
-def _choices_in(value: object, at: str = "") -> Iterator[tuple[str, UserChoice]]:
-    """Yield every choice of a person in the params with its JSON pointer."""
-    if isinstance(value, UserChoice):
-        yield at, value
-    elif isinstance(value, ActionParams):
-        for name in type(value).model_fields:
-            yield from _choices_in(getattr(value, name), f"{at}/{name}")
-    elif isinstance(value, tuple):
-        for index, each in enumerate(value):
-            yield from _choices_in(each, f"{at}/{index}")

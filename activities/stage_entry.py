@@ -8,22 +8,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.facts import Asked, facts_of
+from activities.facts import facts_for_rule
 from activities.registry import ActionContext, RuleAction, all_actions
 from activities.results import as_kept
 from activities.steps import Place, Steps
 from models.agenda import Agenda, Fault, Step, Stop
 from models.brake import held_by_brake
-from models.conditions import Condition, Conditions, Outcome
+from models.conditions import CONDITIONS, Condition, Outcome
 from models.errors import ActionFailed, CrmError, LoopDetected
+from models.facts import Asked
 from models.installation import Installation
 from models.item import load_whole
 from models.notification import Notification
+from models.occasion import in_savepoint
 from models.provenance import acting
 from models.rule_run import (
     OPEN,
@@ -39,8 +41,6 @@ from models.stage_entry import StageEntry, lock_entry
 from models.user import administrators
 
 log = structlog.get_logger()
-
-CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
 
 
 class StageEntryActivities(Steps):
@@ -93,7 +93,7 @@ class StageEntryActivities(Steps):
         if await self.must_rest(place):
             return
         conditions = _conditions(run)
-        facts = await facts_of(
+        facts = await facts_for_rule(
             session,
             entry,
             home,
@@ -122,7 +122,7 @@ class StageEntryActivities(Steps):
         entry_id = run.stage_entry_id
         try:
             with acting(run.id):
-                async with session.begin_nested():
+                async with in_savepoint(session):
                     sentence = await action.handler(_params(action, run), context)
         except (CrmError, IntegrityError) as error:
             await lock_entry(session, entry_id)  # The rollback has made it forget its rows.

@@ -21,6 +21,7 @@ from models.rule import is_enabled
 from models.rule_run import ON_THE_AGENDA, OPEN, Hold, RuleRun, RunState, finish_run, hold_run
 from models.settings import Automation, Settings
 from models.stage_entry import StageEntry, lock_entry
+from models.triggering import fire_triggers
 
 log = structlog.get_logger()
 
@@ -82,6 +83,8 @@ class Steps:
                 return Agenda(database_id=home.database_id, entry_id=entry_id, version=0)
             with told_by_reply(session, entry):
                 await change(session, home, entry)
+                if await fire_triggers(session):
+                    await lock_entry(session, entry_id)  # They may have moved the item.
             return entry.agenda(home.database_id)
 
         return await in_transaction(self.database, work)

@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from models import clock
-from models.database import TRIES, Database, lost_a_race
+from models.database import Database
 
 log = structlog.get_logger()
 
@@ -26,15 +25,8 @@ async def in_transaction(
     database: Database, work: Callable[[AsyncSession], Awaitable[Reply]]
 ) -> Reply:
     """Do the work at the time that Temporal says, again where it only lost a race."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with clock.at(activity.info().started_time):
-                async with database.transaction() as session:
-                    return await work(session)
-        except DBAPIError as error:
-            if not lost_a_race(error) or attempt == TRIES:
-                raise
-    raise AssertionError("unreachable")
+    with clock.at(activity.info().started_time):
+        return await database.tried(work)
 
 
 async def told_by_kind(

@@ -13,12 +13,14 @@ from api import (
     departments,
     document_templates,
     documents,
+    exclusion_preview,
     exclusions,
     feed_posts,
     field_definitions,
     fields,
     health,
     history,
+    inbound,
     installation,
     invoices,
     items,
@@ -39,6 +41,8 @@ from api import (
     tasks,
     tokens,
     tracking,
+    trigger_types,
+    triggers,
     users,
 )
 from api.dependencies import current_user
@@ -62,8 +66,11 @@ RESOURCES = (
     stages,
     rules,
     rule_actions,
+    triggers,
+    trigger_types,
     fields,
     previews,
+    exclusion_preview,
     stage_entries,
     runs,
     deliveries,
@@ -79,6 +86,7 @@ RESOURCES = (
     document_templates,
     documents,
     feed_posts,
+    inbound,
     exclusions,
     recycle_bin,
     notifications,
@@ -88,6 +96,13 @@ RESOURCES = (
     installation,
 )
 """Everything that needs a token, in the order of the documentation."""
+
+BY_THEMSELVES = {
+    document_templates: document_templates.uploads,
+    inbound: inbound.mails,
+    exclusions: exclusions.lists,
+}
+"""Routes of these that ask who is asking by themselves, before a transaction begins."""
 
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
@@ -108,10 +123,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
         # OpenTelemetry is for who sets it up; its logs would hold what clients sent.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.database = database
-    app.state.settings = settings
-    app.state.limits = Limits(settings)
-    app.state.streams = Streams()
+    put_to_work(app, database, settings)
     handle_errors(app)
     app.add_middleware(Retries)
     app.include_router(health.router, include_in_schema=False)
@@ -126,7 +138,15 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
             prefix="/v1",
             dependencies=[Depends(current_user)],
         )
-        if resource is document_templates:
-            app.include_router(document_templates.uploads, prefix="/v1")
+        if resource in BY_THEMSELVES:
+            app.include_router(BY_THEMSELVES[resource], prefix="/v1")
     add_docs_page(app)
     return app
+
+
+def put_to_work(app: FastAPI, database: Database, settings: Settings) -> None:
+    """Let the app answer from this database, as if nobody had asked it anything yet."""
+    app.state.database = database
+    app.state.settings = settings
+    app.state.limits = Limits(settings)
+    app.state.streams = Streams()

@@ -64,7 +64,7 @@ Reminders = Annotated[
 
 
 class CrmActivityRead(Read):
-    """Without a creator a rule made it; `made_by_run_id` says in which run."""
+    """Without a creator a rule made it, or it came in: `made_by_run_id`, `inbound_id` say which."""
 
     id: int
     kind: CrmActivityKind
@@ -72,7 +72,9 @@ class CrmActivityRead(Read):
     description: str | None
     status: CrmActivityStatus
     direction: CrmActivityDirection
-    item_id: int
+    item_id: int | None = Field(
+        description="Null for what came in from a client of whom nothing is open."
+    )
     responsible_id: int | None
     creator_id: int | None
     contact_id: int | None
@@ -93,6 +95,7 @@ class CrmActivityRead(Read):
     completed_by_id: int | None
     completion: Completion | None
     made_by_run_id: int | None
+    inbound_id: int | None = Field(description="What came in, if it tells of that.")
     created_at: datetime
     version: Version
 
@@ -150,6 +153,7 @@ class CrmActivityFilter(Filter):
     contact_id: Id | None = None
     company_id: Id | None = None
     made_by_run_id: Id | None = None
+    inbound_id: Id | None = None
     kind: CrmActivityKind | None = None
     status: CrmActivityStatus | None = None
     direction: CrmActivityDirection | None = None
@@ -226,7 +230,8 @@ async def create_crm_activity(
 async def read_crm_activity(crm_activity: PresentCrmActivity) -> CrmActivityRead:
     """Return a CRM activity.
 
-    `completion` says what completed it: a person, a rule, or its item by leaving the stage.
+    `completion` says what completed it: a person, a rule, its item by leaving the stage, or the
+    client by getting in touch.
     """
     return CrmActivityRead.model_validate(crm_activity)
 

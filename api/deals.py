@@ -21,7 +21,7 @@ from api.paging import page_of
 from api.routing import resource
 from api.schemas import Name, Page
 from models.item import Deal
-from models.item_edit import add_item, edit_item
+from models.item_edit import add_item, after_triggers, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
@@ -85,10 +85,11 @@ async def update_deal(
 ) -> DealRead:
     """Change fields of a deal; its history keeps what they were.
 
-    Runs that wait for a date of it follow the date. For another stage, move it.
+    Runs that wait for a date of it follow the date. For another stage, move it; triggers that wait
+    for the change do so by themselves.
     """
     await edit_item(session, deal, sent.changes(), Cause.person(user))
-    return DealRead.model_validate(deal)
+    return DealRead.model_validate(await after_triggers(session, deal))
 
 
 @router.delete("/{deal_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -16,7 +16,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from activities.rule_check import pointer_to
 from api.limits import TooManyRequests
 from api.requests import request_id
 from models.errors import (
@@ -25,12 +24,13 @@ from models.errors import (
     CrmError,
     Invalid,
     InvalidRule,
+    InvalidTrigger,
     LoopDetected,
     NotAllowed,
     NotFound,
     Problem,
 )
-from models.mistakes import at_the_root, reason, shortened
+from models.mistakes import at_the_root, pointer_to, reason, shortened
 from models.near_misses import LONGEST_NAME
 
 STATUS: Mapping[type[CrmError], HTTPStatus] = {
@@ -39,6 +39,7 @@ STATUS: Mapping[type[CrmError], HTTPStatus] = {
     NotAllowed: HTTPStatus.FORBIDDEN,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidRule: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidTrigger: HTTPStatus.UNPROCESSABLE_ENTITY,
     LoopDetected: HTTPStatus.CONFLICT,
     ActionFailed: HTTPStatus.CONFLICT,
 }
@@ -128,6 +129,12 @@ KINDS: Mapping[str, Kind] = {
             "Invalid rule",
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The rule could never run as it is written. The errors name every part, and why.",
+        ),
+        Kind(
+            "Invalid trigger",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The trigger could never move an item as it is written. The errors name every part, "
+            "and why.",
         ),
         Kind(
             "Precondition required",

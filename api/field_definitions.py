@@ -154,7 +154,7 @@ async def update_field_definition(
     "/{field_definition_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[MANAGERS]
 )
 async def delete_field_definition(session: Session, definition: LockedDefinition) -> None:
-    """Delete a custom field; 409 while rules speak of it.
+    """Delete a custom field; 409 while rules or triggers speak of it.
 
     Items keep their values and show them; they can be removed with null, and not changed.
     """

@@ -64,4 +64,4 @@ async def list_fields(
     catalogue = await catalogue_of(session, item_type)
     say = partial(translated, locale=language)
     fields = [FieldRead.of(each, say) for each in catalogue.fields.values()]
-    return page_among(fields, paging, "path")
+    return page_among(fields, paging, "path", FieldRead)

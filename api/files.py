@@ -58,12 +58,12 @@ def disposition(shown: str, name: str) -> str:
     return said if plain == name else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def sent_file(request: Request, pointer: str) -> bytes:
+async def sent_file(request: Request, pointer: str, example: str = "offer.docx") -> bytes:
     """Return the body, which is a file itself; raises `Invalid` where it is none."""
     content = await request.body()
     kind, _, _ = request.headers.get("Content-Type", "").partition(";")
     if not content:
-        raise Invalid(Problem(pointer, "Send the file as the body: curl --data-binary @offer.docx"))
+        raise Invalid(Problem(pointer, f"Send the file as the body: curl --data-binary @{example}"))
     if kind.strip().lower() in FORMS:
         reason = f"Send the file itself as the body, not within {kind}."
         raise Invalid(Problem(pointer, reason))

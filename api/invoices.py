@@ -25,7 +25,7 @@ from api.routing import resource
 from api.schemas import Day, Moment, Name, Page, Write
 from models.invoice import pay, take_back_payment
 from models.item import Invoice
-from models.item_edit import add_item, edit_item
+from models.item_edit import add_item, after_triggers, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
@@ -112,10 +112,11 @@ async def update_invoice(
 ) -> InvoiceRead:
     """Change fields of an invoice; its history keeps what they were.
 
-    Runs that wait for a date of it follow the date. For another stage, move it.
+    Runs that wait for a date of it follow the date. For another stage, move it; triggers that wait
+    for the change do so by themselves.
     """
     await edit_item(session, invoice, sent.changes(), Cause.person(user))
-    return InvoiceRead.model_validate(invoice)
+    return InvoiceRead.model_validate(await after_triggers(session, invoice))
 
 
 @router.post("/{invoice_id}/pay", name="pay_invoice")
@@ -129,7 +130,7 @@ async def pay_it(
     moved afterwards, until it is taken back. An invoice without an amount can be paid as well.
     """
     await pay(session, invoice, Cause.person(user), said.paid_at)
-    return InvoiceRead.model_validate(invoice)
+    return InvoiceRead.model_validate(await after_triggers(session, invoice))
 
 
 @router.post("/{invoice_id}/unpay", name="unpay_invoice")
@@ -139,7 +140,7 @@ async def unpay_it(session: Session, user: CurrentUser, invoice: InvoiceToPay) -
     409 while it stands in a won stage, where all are paid: move it first.
     """
     await take_back_payment(session, invoice, Cause.person(user))
-    return InvoiceRead.model_validate(invoice)
+    return InvoiceRead.model_validate(await after_triggers(session, invoice))
 
 
 @router.delete("/{invoice_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -1,9 +1,10 @@
 """Items of every type: moving them, and what happened and will happen to them."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, status
+from fastapi import Depends, Query, status
 from pydantic import AliasPath, Field
 
 from activities.registry import destructive
@@ -13,15 +14,20 @@ from api.paging import PageQuery, Paging, page_of, sorted_by
 from api.routing import resource
 from api.runs import RunRead, SortedRuns
 from api.schemas import Id, LongText, Page, Read, Whole, Write, YesOrNo
+from api.triggers import TriggerCheckRead, TriggerLogFilter
+from api.triggers import told as shown_checks
 from models.access import reached
 from models.history import HistoryKind, history_where
 from models.item import Item, find_item, known_item, lock_item
 from models.item_move import Asked, MoveOutcome, lock_to_move, move_item, move_items
+from models.item_type import ItemType
 from models.recycle_bin import restore_item
 from models.rule_run import OPEN, RuleRun
 from models.stage_entry import AGENDA, Automation, Cause, runs_where
 from models.timeline import TimelineKind, timeline_of
 from models.timeline import add_comment as comment_on
+from models.trigger import checks_where
+from models.viewing import note_view
 from models.wait import end_wait
 
 router = resource("items", "/items")
@@ -99,7 +105,8 @@ class CommentRead(Read):
 class TimelineRead(Read):
     """What is planned stands where it starts, and so may be ahead.
 
-    `run_id` is the rule run that it is or was made by.
+    `run_id` is the rule run that it is or was made by, `trigger_id` the trigger that has moved the
+    item.
     """
 
     kind: TimelineKind
@@ -110,10 +117,20 @@ class TimelineRead(Read):
     state: str | None
     author_id: int | None
     run_id: int | None
+    trigger_id: int | None
+    trigger_name: str | None = Field(description="What that trigger is called.")
+
+
+HistoryKinds = Annotated[
+    list[HistoryKind] | None, Query(description="Of these kinds; say it again for each.")
+]
 
 
 class HistoryRead(Read):
-    """Without an author it was automation; the rule and its run say which."""
+    """Without an author it was automation; the rule and its run say which, or the trigger.
+
+    Pipeline, stage and responsible are those of the item at that time.
+    """
 
     id: int
     created_at: datetime
@@ -122,8 +139,10 @@ class HistoryRead(Read):
     subject_type: str
     subject_id: int
     item_id: int | None
+    item_type: ItemType | None
     author_id: int | None
     rule_id: int | None
+    trigger_id: int | None
     run_id: int | None
     pipeline_id: int | None
     stage_id: int | None
@@ -219,20 +238,51 @@ async def list_runs(session: ReadSession, item: KnownItem, paging: SortedRuns) -
 
 @router.get("/{item_id}/history")
 async def list_history(
-    session: ReadSession, item: KnownItem, paging: NewestFirst, kind: HistoryKind | None = None
+    session: ReadSession, item: KnownItem, paging: NewestFirst, kind: HistoryKinds = None
 ) -> Page[HistoryRead]:
     """Return everything that was ever noted of this item, newest first."""
     lines = history_where(item_id=item.id, kind=kind)
     return await page_of(session, lines, paging, HistoryRead)
 
 
+@router.post("/{item_id}/view", name="mark_item_viewed")
+async def view(session: Session, user: CurrentUser, item: PresentItem) -> HistoryRead:
+    """Note in history that you look at this item, as a page for people does that shows it.
+
+    Reading it over HTTP alone is not noted, being done by programs too. Once more within ten
+    minutes is the same look: the answer is its line.
+    """
+    return HistoryRead.model_validate(await note_view(session, item, user))
+
+
 @router.get("/{item_id}/timeline")
 async def list_timeline(
     session: ReadSession, item: KnownItem, paging: Paging
 ) -> Page[TimelineRead]:
-    """Return comments, CRM activities, stage entries and what rules did, newest first."""
+    """Return comments, CRM activities, stage entries and what rules did, newest first.
+
+    A stage entry says which trigger moved the item, if one did, and as whom.
+    """
     rows, order = timeline_of(item.id)
     return await page_of(session, rows, paging, TimelineRead, order=order)
+
+
+@router.get("/{item_id}/trigger-log")
+async def list_trigger_log(
+    session: ReadSession,
+    item: KnownItem,
+    where: Annotated[TriggerLogFilter, Query()],
+    paging: NewestFirst,
+) -> Page[TriggerCheckRead]:
+    """Return each trigger that was considered for this item, newest first, and why it did or not.
+
+    Lines with the same `occasion` belong together: what happened once, and the triggers that waited
+    for it, in the order in which they were tried. Who stands in an earlier stage is tried first.
+    """
+    wanted = checks_where(item_id=item.id, **where.asked())
+    return await page_of(
+        session, wanted, paging, TriggerCheckRead, shown=partial(shown_checks, session)
+    )
 
 
 @router.post("/{item_id}/comments", status_code=status.HTTP_201_CREATED)

@@ -23,7 +23,7 @@ from api.paging import page_of
 from api.routing import resource
 from api.schemas import Emails, Name, Page, Phones
 from models.item import Lead
-from models.item_edit import add_item, edit_item
+from models.item_edit import add_item, after_triggers, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
@@ -101,10 +101,11 @@ async def update_lead(
 ) -> LeadRead:
     """Change fields of a lead; its history keeps what they were.
 
-    Runs that wait for a date of it follow the date. For another stage, move it.
+    Runs that wait for a date of it follow the date. For another stage, move it; triggers that wait
+    for the change do so by themselves.
     """
     await edit_item(session, lead, sent.changes(), Cause.person(user))
-    return LeadRead.model_validate(lead)
+    return LeadRead.model_validate(await after_triggers(session, lead))
 
 
 @router.delete("/{lead_id}", status_code=status.HTTP_204_NO_CONTENT)

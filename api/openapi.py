@@ -30,6 +30,7 @@ from api.requests import REQUEST_ID, Requests
 from api.routing import REPLAYED, idempotent, known_parameters
 from api.sheets import CSV
 from models.base import LARGEST_ID
+from models.trigger_type import TriggerType, all_trigger_types
 
 HERE = files("api")
 DESCRIPTION = HERE.joinpath("description.md").read_text()
@@ -58,6 +59,9 @@ TAGS: Mapping[str, str] = {
     "agenda), what has happened (runs, timeline, history), and the recycle bin.",
     "pipelines": "The ways that items go, and the stages they stand in. Rules hang on stages.",
     "rules": "What is to be done when an item enters a stage: an action, its time, its conditions.",
+    "triggers": "What moves items by itself to the stage that it hangs on: a task is completed, a "
+    "mail comes in, an invoice is paid, another system calls. Each trigger that was considered is "
+    "in the trigger log, with why it did or did not.",
     "previews": "What a text or conditions would come to for an item, while a rule is being "
     "written. They change nothing.",
     "runs": "One run is one rule for one stay of one item in a stage: what it waits for, or what "
@@ -82,6 +86,8 @@ TAGS: Mapping[str, str] = {
     "products": "What can be sold, with its price.",
     "custom fields": "Fields of your own on items of each type, typed; usable in texts, conditions "
     "and timing like any other.",
+    "inbound": "Incoming contacts: mails, calls, messages and forms are handed in once, and become "
+    "CRM activities of whom you know, or leads.",
     "exclusions": "The exceptions list: phones, addresses and mail domains that the CRM ignores.",
     "users": "The people who work here, what they may do, and who supervises them.",
     "departments": "The tree in which supervisors are found.",
@@ -263,6 +269,7 @@ def completed(document: dict[str, Any], routes: Iterable[Any]) -> dict[str, Any]
     components = document["components"]
     components["schemas"] |= _schemas_of_problems()
     _offer_actions(components["schemas"])
+    _offer_triggers(components["schemas"])
     _rename(document)
     _tidy(document)
     components["headers"] = dict(HEADERS)
@@ -414,6 +421,30 @@ def _told(*names: str) -> dict[str, Any]:
 def _schemas_of_problems() -> dict[str, Any]:
     schema = ProblemDocument.model_json_schema(ref_template=SCHEMAS + "{model}")
     return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _offer_triggers(schemas: dict[str, Any]) -> None:
+    """Say what `settings` of a trigger may be: those of one of the types."""
+    types = all_trigger_types().values()
+    for kind in types:
+        schema = kind.settings.model_json_schema(ref_template=SCHEMAS + "{model}")
+        schema["description"] = f"Settings of `{kind.code}`: {kind.title.lower()}."
+        schemas |= {**schema.pop("$defs", {}), _name_of_settings(kind): schema}
+    schemas["TriggerSettings"] = {
+        "description": "The settings of the trigger's type; which has which, `GET "
+        "/v1/trigger-types` tells too, as JSON Schema with titles for a form.\n\n"
+        "| `type` | `settings` |\n| --- | --- |\n"
+        + "\n".join(f"| `{each.code}` | `{_name_of_settings(each)}` |" for each in types),
+        "anyOf": [{"$ref": SCHEMAS + _name_of_settings(each)} for each in types],
+    }
+    for name in ("TriggerCreate", "TriggerUpdate"):
+        properties = schemas[name]["properties"]
+        properties["settings"] = {"$ref": f"{SCHEMAS}TriggerSettings"}
+        properties["type"]["enum"] = [kind.code for kind in types]
+
+
+def _name_of_settings(kind: TriggerType[Any, Any]) -> str:
+    return "".join(part.capitalize() for part in (*kind.code.split("_"), "settings"))
 
 
 def _offer_actions(schemas: dict[str, Any]) -> None:

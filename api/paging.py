@@ -152,6 +152,7 @@ async def page_of(
     order = order or paging.order_of(wanted.column_descriptions[0]["entity"])
     after = paging.key(order)
     if paging.sheet is not None:
+        paging.sheet.is_of_rows = True
         paging.sheet.begin(list(read.model_fields))
         async for rows in all_in_parts(session, wanted, order, after, ROWS_AT_ONCE):
             paging.sheet.add(await show(rows))
@@ -165,12 +166,14 @@ async def page_of(
     )
 
 
-def page_among(known: Sequence[Shown], paging: PageQuery, name: str) -> Page[Shown]:
+def page_among(
+    known: Sequence[Shown], paging: PageQuery, name: str, read: type[Shown]
+) -> Page[Shown]:
     """Return a part of a list that is no table; each of its rows has a name of its own."""
     names = [getattr(each, name) for each in known]
     start = 0 if paging.after is None else _place_after(paging.after, names)
     if paging.sheet is not None:
-        paging.sheet.begin(list(type(known[0]).model_fields))
+        paging.sheet.begin(list(read.model_fields))
         paging.sheet.add(known[start:])
         return Page(items=[])
     end = start + paging.limit

@@ -96,5 +96,8 @@ async def update_pipeline(
 
 @router.delete("/{pipeline_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[MANAGERS])
 async def delete_pipeline(session: Session, pipeline: LockedPipeline) -> None:
-    """Delete a pipeline with its stages and rules; 409 while items stand there or runs wait."""
+    """Delete a pipeline with its stages, rules and triggers.
+
+    409 while items stand there or rules have waiting runs.
+    """
     await remove_pipeline(session, pipeline)

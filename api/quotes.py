@@ -23,7 +23,7 @@ from api.paging import page_of
 from api.routing import resource
 from api.schemas import Day, Name, Page
 from models.item import Quote
-from models.item_edit import add_item, edit_item
+from models.item_edit import add_item, after_triggers, edit_item
 from models.recycle_bin import delete_item
 from models.stage_entry import Cause
 
@@ -93,10 +93,11 @@ async def update_quote(
 ) -> QuoteRead:
     """Change fields of a quote; its history keeps what they were.
 
-    Runs that wait for a date of it follow the date. For another stage, move it.
+    Runs that wait for a date of it follow the date. For another stage, move it; triggers that wait
+    for the change do so by themselves.
     """
     await edit_item(session, quote, sent.changes(), Cause.person(user))
-    return QuoteRead.model_validate(quote)
+    return QuoteRead.model_validate(await after_triggers(session, quote))
 
 
 @router.delete("/{quote_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -5,13 +5,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ProblemResponse, problem
 from documents.shape import LARGEST_TEMPLATE
-from models.database import TRIES, lost_a_race
+from models.locking import TRIES, lost_a_race
+from models.settings import Settings
 
 LONGEST_BODY = 2**20
 """Bytes; a request is kept whole in memory to be run again."""
 
 LONGEST_FILES = {"/v1/document-templates": LARGEST_TEMPLATE}
 """And of files that are uploaded below these paths."""
+
+MAILS = "/v1/inbound/emails"
+"""Where a body may be as large as the settings say."""
 
 
 class Retries:
@@ -27,7 +31,7 @@ class Retries:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        longest = _longest(scope["path"])
+        longest = _longest(scope)
         try:
             body = await _whole(receive, longest)
         except ClientDisconnect:
@@ -80,8 +84,12 @@ def too_busy() -> ProblemResponse:
     )
 
 
-def _longest(path: str) -> int:
+def _longest(scope: Scope) -> int:
     """Return how many bytes a body that is sent there may have."""
+    path: str = scope["path"]
+    if path == MAILS:
+        settings: Settings = scope["app"].state.settings
+        return settings.largest_mail
     found = [each for each in LONGEST_FILES if path == each or path.startswith(f"{each}/")]
     return LONGEST_FILES[found[0]] if found else LONGEST_BODY
 

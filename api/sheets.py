@@ -2,18 +2,23 @@
 
 It is written within the request's one snapshot, and to a file once it is long: whoever reads it
 slowly keeps no connection of the database, and a fault on the way is an error, not half a list.
+History tells who took which list before the first byte of it leaves.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from exchange.cells import MEDIA_TYPE, cells, lines
 from models.access import MANAGING, must_be
+from models.database import Database
+from models.history import about_list
 from models.user import User
 
 CSV = "text/csv"
@@ -24,20 +29,45 @@ AT_ONCE = 2**16
 
 ROWS_AT_ONCE = 500
 
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s.,()/-]*$)")
+"""How a cell begins that a spreadsheet would compute; numbers and phones are harmless."""
+
+
+Note = Callable[[int], Awaitable[None]]
+"""Writes down that so many rows were taken."""
+
+
+class SheetAnswer(StreamingResponse):
+    """Is sent when the request's session is closed, and does first what there is to do `before`."""
+
+    before: Callable[[], Awaitable[None]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.before()
+        await super().__call__(scope, receive, send)
+
 
 class Sheet:
-    """The rows of one answer: a header of the fields, then a line for each."""
+    """The rows of one answer: a header of the fields, then a line for each.
 
-    def __init__(self) -> None:
+    `is_of_rows`: they are those of a table, not of a catalogue that everybody may have.
+    """
+
+    def __init__(self, note: Note) -> None:
         # Closed by whoever reads it to its end.
         self._file = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115
+        self._note = note
+        self._count = 0
+        self.is_of_rows = False
 
     def begin(self, columns: Sequence[str]) -> None:
         self._columns = columns
         self._write([columns])
 
     def add(self, rows: Sequence[BaseModel]) -> None:
-        self._write([cells(row.model_dump(), self._columns) for row in rows])
+        self._count += len(rows)
+        told = (cells(row.model_dump(), self._columns) for row in rows)
+        self._write([[_harmless(cell) for cell in row] for row in told])
 
     def answer(self, name: str) -> Response:
         """Return it as a file of that name."""
@@ -47,7 +77,13 @@ class Sheet:
             "Content-Disposition": f'attachment; filename="{name}.csv"',
             "Content-Length": str(length),
         }
-        return StreamingResponse(self._read(), media_type=MEDIA_TYPE, headers=headers)
+        answer = SheetAnswer(self._read(), media_type=MEDIA_TYPE, headers=headers)
+        answer.before = self._taken
+        return answer
+
+    async def _taken(self) -> None:
+        if self.is_of_rows:
+            await self._note(self._count)
 
     def _write(self, rows: Sequence[Sequence[str]]) -> None:
         self._file.write(lines(rows).encode())
@@ -56,6 +92,11 @@ class Sheet:
         with self._file as file:
             while part := file.read(AT_ONCE):
                 yield part
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: strangers may have written it."""
+    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def sheet_for(request: Request, user: User) -> Sheet | None:
@@ -67,9 +108,20 @@ def sheet_for(request: Request, user: User) -> Sheet | None:
     wanted = first.partition(";")[0].strip().lower() == CSV
     if wanted:
         must_be(user, MANAGING, "take whole lists as CSV")
-    sheet = Sheet() if wanted else None
+    sheet = Sheet(_noting(request, user.id)) if wanted else None
     request.state.sheet = sheet
     return sheet
+
+
+def _noting(request: Request, user_id: int) -> Note:
+    database: Database = request.app.state.database
+    path, query = request.url.path, request.url.query
+
+    async def note(count: int) -> None:
+        async with database.transaction() as session:
+            session.add(about_list(path.rpartition("/")[2], path, query, count, by_id=user_id))
+
+    return note
 
 
 def filled_sheet(request: Request) -> Sheet | None:

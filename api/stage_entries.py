@@ -7,19 +7,30 @@ from fastapi import Depends, Query
 from pydantic import AliasPath, Field
 
 from api.dependencies import CurrentUser, ReadSession, Session
-from api.paging import PageQuery, page_of, sorted_by
+from api.paging import PageQuery, Paging, page_of, sorted_by
 from api.routing import resource
 from api.runs import RunRead
 from api.schemas import Filter, Id, Moment, Page, Read
 from models.access import reached
 from models.item_type import ItemType
-from models.stage_entry import Automation, CauseKind, StageEntry, entries_for, find_entry
+from models.stage_entry import (
+    CHAIN,
+    Automation,
+    CauseKind,
+    StageEntry,
+    causes_for,
+    entries_for,
+    find_entry,
+)
 
 router = resource("runs", "/stage-entries")
 
 
 class StageEntryRead(Read):
-    """`root_id` is the entry that began the chain of causes leading here, `depth` links ago."""
+    """`root_id` is the entry that began the chain of causes leading here, `depth` links ago.
+
+    `parent_id` is the link before; see `/causes` for the whole chain.
+    """
 
     id: int
     item_id: int
@@ -31,7 +42,14 @@ class StageEntryRead(Read):
     automation: Automation = Field(description="Whether the rules of the stage run for it.")
     cause_user_id: int | None
     cause_run_id: int | None
+    cause_trigger_id: int | None = Field(description="The trigger that moved it.")
+    cause_trigger_name: str | None = Field(
+        default=None,
+        validation_alias=AliasPath("cause_trigger", "name"),
+        description="What that trigger is called.",
+    )
     root_id: int | None
+    parent_id: int | None = Field(description="The stage entry from which this came.")
     depth: int
     agenda_version: int = Field(description="Counts changes of what is still to happen.")
     told_version: int = Field(description="The newest version that Temporal is known to have.")
@@ -56,6 +74,7 @@ class EntryFilter(Filter):
     present: bool | None = Field(default=None, description="Whether the item is still there.")
     cause: CauseKind | None = None
     cause_run_id: Id | None = None
+    cause_trigger_id: Id | None = None
     entered_from: Moment | None = None
     entered_to: Moment | None = None
 
@@ -78,3 +97,16 @@ async def list_stage_entries(
 async def read_stage_entry(entry: PresentEntry) -> StageEntryRead:
     """Return a stay of an item in a stage with the runs of its rules, top-down."""
     return StageEntryRead.model_validate(entry)
+
+
+@router.get("/{entry_id}/causes")
+async def list_causes(
+    session: ReadSession, user: CurrentUser, entry: PresentEntry, paging: Paging
+) -> Page[StageEntryRead]:
+    """Return the whole chain of causes that led to a stay, first to last, itself included.
+
+    People and clients begin a chain; rules and triggers add a link to it, each saying which it was.
+    Stays of items that are out of your reach are left out.
+    """
+    wanted = causes_for(user, entry.id)
+    return await page_of(session, wanted, paging, StageEntryRead, order=CHAIN)

@@ -116,5 +116,8 @@ async def update_stage(session: Session, stage: MovableStage, sent: StageUpdate)
 
 @router.delete("/{stage_id}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[MANAGERS])
 async def delete_stage(session: Session, stage: LockedStage) -> None:
-    """Delete a stage with its rules; 409 while items stand there or rules have waiting runs."""
+    """Delete a stage with its rules and triggers.
+
+    409 while items stand there or rules have waiting runs.
+    """
     await remove_stage(session, stage)

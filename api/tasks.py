@@ -29,17 +29,14 @@ from api.schemas import (
 from models.task import (
     MOST_MINUTES,
     Task,
-    TaskPriority,
-    TaskStatus,
-    add_task,
-    add_time,
-    change_task,
     delete_task,
     find_task,
     lock_task,
     reached_task,
     tasks_where,
 )
+from models.task_edit import add_task, add_time, change_task
+from models.task_fields import TaskPriority, TaskStatus
 
 router = resource("tasks", "/tasks")
 
@@ -57,6 +54,7 @@ class TaskRead(Read):
     description: str | None
     status: TaskStatus
     item_id: int | None
+    further_item_ids: list[int]
     responsible_id: int | None
     creator_id: int | None
     participant_ids: list[int]
@@ -84,6 +82,7 @@ class TaskFields(Write):
     description: LongText | None = None
     status: TaskStatus = TaskStatus.PENDING
     item_id: Id | None = None
+    further_item_ids: Ids = []
     responsible_id: Id | None = None
     participant_ids: Ids = []
     observer_ids: Ids = []
@@ -123,7 +122,7 @@ class TimeSpent(Write):
 class TaskFilter(Filter):
     """Which tasks to list."""
 
-    item_id: Id | None = None
+    item_id: Id | None = Field(default=None, description="As first or further item.")
     responsible_id: Id | None = None
     creator_id: Id | None = None
     participant_id: Id | None = Field(default=None, description="Takes part or observes.")
@@ -164,7 +163,7 @@ async def list_tasks(
     where: Annotated[TaskFilter, Query()],
     paging: Sorted,
 ) -> Page[TaskRead]:
-    """Return the tasks that you take part in or whose item is within your reach, oldest first."""
+    """Return the tasks that you take part in or an item of which you reach, oldest first."""
     return await page_of(session, tasks_where(user, **where.asked()), paging, TaskRead)
 
 
@@ -172,7 +171,9 @@ async def list_tasks(
 async def create_task(session: Session, user: CurrentUser, new: TaskCreate) -> TaskRead:
     """Create a task; whoever asks is its creator.
 
-    Tied to an item by `item_id`, it is seen by everybody who reaches that.
+    It is tied to the item `item_id`, which rules speak of, and to `further_item_ids`: everybody
+    sees it who reaches one of them. It may begin in any status. Where that is not *pending*,
+    triggers that watch the status of tasks may move each of the items.
     """
     return TaskRead.model_validate(await add_task(session, user, new.changes()))
 
@@ -192,8 +193,11 @@ async def update_task(
 ) -> TaskRead:
     """Change fields of a task, its status among them.
 
-    Lists that are sent replace those there are. One that requires a result is completed only with
-    it. A rule that waits for the task goes on when it is completed.
+    Lists that are sent replace those there are. What is completed is taken up again (*pending* or
+    *in progress*) before it is anything else, and only what is *pending* or *in progress* can await
+    control or be deferred. One that requires a result is completed only with it. A rule that waits
+    for the task goes on when it is completed; triggers that watch the status of tasks may move each
+    of the items.
     """
     await change_task(session, task, sent.changes(), user)
     return TaskRead.model_validate(task)

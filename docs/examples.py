@@ -57,6 +57,19 @@ def made(resource: str, **body: Any) -> Request:
     return ("POST", f"/v1/{resource}", body)
 
 
+A_MAIL = b"""From: Ida Hill <ida@hill.example>
+Subject: A flat roof
+Message-ID: <7@hill.example>
+
+Do you build on flat roofs?
+"""
+
+A_LIST = b"""kind;value;comment
+phone;+44 20 7946 0958;Raffle
+domain;@prizes.example;Raffle
+phone;ask them;
+"""
+
 POST = made("feed-posts", text="Who comes along on Friday?", to_all=True)
 
 RUN_NOW = ("POST", "/v1/runs/2/run-now", None)
@@ -139,6 +152,14 @@ NO_ANSWER = {
     "conditions": {"field": "wait.ended_by", "operator": "=", "value": "time"},
     "after_previous": True,
 }
+
+SHOP = {"type": "webhook", "settings": {"code": "paid-in-shop"}}
+CALLED = ("POST", "/v1/stages/7/triggers", SHOP)
+"""Let a trigger wait for a call."""
+
+PREPARED = made("tasks", title="Prepare the invoice", item_id=1, responsible_id=4)
+INVOICED = (PREPARED, ("PATCH", "/v1/tasks/2", {"status": "completed"}))
+"""Let a trigger move a deal as its invoice is prepared."""
 
 CONVERT = {
     "title": "Make a client of it",
@@ -852,10 +873,22 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
                 "deadline_at": "2027-08-06T12:00:00+02:00",
                 "checklist": [{"text": "Ladder"}, {"text": "Camera"}],
             },
-        )
+        ),
+        example(
+            "For two deals at once",
+            {"title": "Order the tiles", "item_id": 1, "further_item_ids": [2]},
+        ),
     ],
     "readTask": [example("A task that a rule has made", task_id=1)],
-    "updateTask": [example("Completed", {"status": "completed"}, task_id=1)],
+    "updateTask": [
+        example("Completed", {"status": "completed"}, task_id=1),
+        example(
+            "Refused: taken up again first",
+            {"status": "deferred"},
+            ("PATCH", "/v1/tasks/1", {"status": "completed"}),
+            task_id=1,
+        ),
+    ],
     "deleteTask": [example("Deleted", task_id=1)],
     "addTaskTime": [
         example(
@@ -1152,8 +1185,105 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         )
     ],
     "deleteFieldDefinition": [example("Deleted, with what it held", field_definition_id=3)],
+    "listInbound": [
+        example("What came in", None, made("inbound/calls", id="815", phone="+44 20 7946 0958")),
+    ],
+    "receiveEmail": [
+        example("Somebody new", A_MAIL),
+        example("The same again", A_MAIL, ("POST", "/v1/inbound/emails", A_MAIL)),
+        example(
+            "Of somebody on the exceptions list nothing is kept",
+            A_MAIL,
+            made("exclusions", kind="domain", value="hill.example"),
+        ),
+        example("Refused: no mail", b""),
+    ],
+    "receiveCall": [
+        example(
+            "A missed call",
+            {"id": "815", "phone": "+44 20 7946 0958", "line": "Berlin", "answered": False},
+        ),
+        example("A hidden number", {"id": "816", "phone": None, "seconds": 20}),
+        example(
+            "The same again",
+            {"id": "815", "phone": "+44 20 7946 0958"},
+            made("inbound/calls", id="815", phone="+44 20 7946 0958"),
+        ),
+        example(
+            "Refused: another call has that id",
+            {"id": "815", "phone": "+44 20 7946 0999"},
+            made("inbound/calls", id="815", phone="+44 20 7946 0958"),
+        ),
+    ],
+    "receiveMessage": [
+        example(
+            "From somebody with a handle",
+            {"id": "42", "channel": "Chat", "handle": "@ida", "text": "Do you have time in May?"},
+        ),
+        example(
+            "The same again",
+            {"id": "42", "channel": "Chat", "handle": "@ida", "text": "Hello"},
+            made("inbound/messages", id="42", channel="Chat", handle="@ida", text="Hello"),
+        ),
+        example("Refused: from nobody", {"id": "43", "channel": "SMS", "text": "Hello"}),
+    ],
+    "receiveForm": [
+        example(
+            "From the page about roofs",
+            {
+                "key": "f3b1c7e0",
+                "form": "contact",
+                "name": "Ida Hill",
+                "emails": ["ida@hill.example"],
+                "comments": "We have a flat roof.",
+                "utm": {"source": "newsletter"},
+            },
+        ),
+        example(
+            "The same again",
+            {"key": "f3b1c7e0", "form": "contact", "name": "Ida Hill"},
+            made("inbound/forms", key="f3b1c7e0", form="contact", name="Ida Hill"),
+        ),
+    ],
+    "readInbound": [
+        example(
+            "A call",
+            None,
+            made("inbound/calls", id="815", phone="+44 20 7946 0958"),
+            inbound_id=1,
+        )
+    ],
+    "readRawInbound": [
+        example("A mail", None, ("POST", "/v1/inbound/emails", A_MAIL), inbound_id=1)
+    ],
     "listExclusions": [
         example("The list", None, made("exclusions", kind="email", value="win@prizes.example"))
+    ],
+    "deleteExclusionByValue": [
+        example(
+            "No longer ignored, in another spelling",
+            None,
+            made("exclusions", kind="phone", value="+44 20 7946 0958"),
+            kind="phone",
+            value="0044 20 79 46 09 58",
+        ),
+        example("Refused: it is not on the list", kind="email", value="ida@hill.example"),
+    ],
+    "readExclusionCheck": [
+        example(
+            "Excluded by the domain",
+            None,
+            made("exclusions", kind="domain", value="prizes.example"),
+            email="Win@Prizes.Example",
+        ),
+        example("Nobody is excluded", phone="030 1234567"),
+        example("Refused: no phone", phone="ask them"),
+    ],
+    "importExclusions": [
+        example("From a spreadsheet, but for a line", A_LIST),
+        example("What would come of it", A_LIST, dry=True),
+        example("Values alone", b"+44 20 7946 0958\n@raffle.example\n"),
+        example("Refused: no column for the value", b"kind,comment\nphone,Raffle\n"),
     ],
     "createExclusion": [
         example("A phone", {"kind": "phone", "value": "+44 20 7946 0958", "comment": "Raffle"}),
@@ -1273,9 +1403,69 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             item_id=1,
         ),
     ],
+    "listTriggers": [example("Triggers that move deals to «Closed won»", stage_id=7)],
+    "createTrigger": [
+        example(
+            "The task of preparing the invoice is completed",
+            {
+                "type": "task_status",
+                "name": "The invoice is prepared",
+                "settings": {
+                    "status": "completed",
+                    "filter": {"field": "task.title", "operator": "contains", "value": "invoice"},
+                },
+            },
+            stage_id=22,
+        ),
+        example("Another system says so", SHOP, stage_id=7),
+        example(
+            "Only deals of some worth, as automation",
+            {
+                "type": "email_received",
+                "conditions": {"field": "deal.amount", "operator": ">=", "value": 10000},
+                "moves_as": None,
+            },
+            stage_id=5,
+        ),
+        example("Refused: a slip", {"type": "webhok"}, stage_id=7),
+        example("Refused: nothing is before the first stage", SHOP, stage_id=4),
+    ],
+    "readTrigger": [example("A trigger", trigger=1)],
+    "updateTrigger": [
+        example("Switched off", {"enabled": False}, trigger=2),
+        example("Back from later stages, too", {"allow_moving_back": True}, trigger=1),
+        example("Refused: no such status", {"settings": {"status": "done"}}, trigger=1),
+    ],
+    "deleteTrigger": [example("Taken off its stage", trigger=2)],
+    "listLogOfTrigger": [example("When it was considered", None, *INVOICED, trigger=1)],
+    "listTriggerLog": [example("Why a deal was moved", None, *INVOICED, item_id=1)],
+    "listTriggerTypes": [example("Two of the types", limit=2)],
+    "fireTriggers": [
+        example(
+            "Paid in the shop",
+            {"item_id": 1, "text": "Order 4711 is paid"},
+            CALLED,
+            trigger="paid-in-shop",
+        ),
+        example(
+            "Refused: no trigger waits for it", {"item_id": 1}, CALLED, trigger="paid-in-the-shop"
+        ),
+        example("Refused: no such item", {"item_id": 77}, CALLED, trigger="paid-in-shop"),
+    ],
+    "listCauses": [example("Why a copy is there", None, moved(1, 7), WORK, entry_id=8)],
     "listStageEntries": [example("Every stay of a deal", None, moved(1, 7), item_id=1)],
     "listAllRuns": [example("What waits, the next first", state="waiting", sort="due_at")],
     "listAllHistory": [example("The latest of all", limit=3)],
+    "listHistoryCounts": [
+        example("How often each manager was written about", by="responsible"),
+        example("How much happened each day", by="day"),
+        example("Calls and mails of one manager", kind=["call", "e-mail"], responsible_id=4),
+    ],
+    "markItemViewed": [example("A page has shown the deal to you", item_id=1)],
+    "readExclusionPreview": [
+        example("Who would go with a deal", item_id=1),
+        example("Without listing who stays", item_id=1, list_clients_who_stay=False),
+    ],
     "listProducts": [
         example("Products", None, made("products", name="Solar roof S", price="9900.00"))
     ],

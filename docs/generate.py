@@ -1,4 +1,4 @@
-"""Write what can be read off the code: docs/rules.md, tables in the README, translations."""
+"""Write what can be read off the code: two pages, tables in the README, translations."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +21,7 @@ from models.formats import OWN_FILTERS, OWN_OPTIONS
 from models.item_type import ItemType
 from models.languages import LANGUAGES, SOURCE
 from models.settings import Settings, variable
+from models.task_fields import TASK_FIELDS
 from models.timing import (
     LONGEST_YEARS,
     MOST_SPREAD,
@@ -30,10 +31,12 @@ from models.timing import (
     WhenEmpty,
     WhenPast,
 )
+from models.trigger_type import TriggerType, all_trigger_types
 from models.working_time import LONGEST_COUNT
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "docs" / "rules.md"
+TRIGGERS = ROOT / "docs" / "triggers.md"
 README = ROOT / "README.md"
 
 NAMES = {
@@ -262,9 +265,63 @@ in, and {links}.
 """
 
 
+TRIGGER_HEAD = """# Triggers
+
+A trigger hangs on the stage that it moves items **to**. When what it waits for happens to an item,
+it moves the item there, and the rules of that stage start. This page is written by `make docs` from
+the code; `GET /v1/trigger-types` serves the same as JSON Schema.
+
+```json
+{
+  "type": "task_status",
+  "settings": {
+    "status": "completed",
+    "filter": {"field": "task.title", "operator": "contains", "value": "invoice"}
+  },
+  "conditions": {"field": "deal.amount", "operator": ">", "value": 0}
+}
+```
+
+`POST /v1/stages/{stage_id}/triggers` hangs it on the stage.
+
+## Which trigger moves an item
+
+When something happens, the triggers of that type are considered that hang on stages of the pipeline
+in which the item stands at that moment. They are tried in the order of their stages, on one stage
+from above. A trigger moves an item forward; one that says `allow_moving_back` also to an earlier
+stage. The first whose settings and `conditions` fit moves the item, and the others do not: an item
+moves once for each thing that happens. Rules of stages that are passed over do not run. Several
+things may happen at once, such as a new amount and a new responsible person in one change: they
+are taken one after another.
+
+All of it is one transaction with what happened: there is never the one without the other. What a
+move brings about in turn, such as a call that completes itself when its item leaves the stage, is
+considered after it. Where triggers and rules move an item in a circle, the move is refused, and
+administrators are told.
+
+The stage is changed as `moves_as` says: by default as whoever is responsible; as somebody else,
+named as [in rules](rules.md#a-person); or, where it is null, as automation. Timeline and history
+say which trigger it was. `GET /v1/items/{item_id}/trigger-log` tells of every trigger that was
+considered why it moved the item or did not, with the values that were compared.
+
+`conditions` are those [of rules](rules.md#conditions); they see the item as it is after what
+happened. Results of rules are not for triggers. A pause of the automation holds rules, not
+triggers: the item moves, and the rules of its new stage wait.
+
+## Types
+"""
+
+TASK_FILTER = """## Fields of a task
+
+What the `filter` of *Watch task status* may compare, put together as in
+[conditions](rules.md#conditions).
+"""
+
+
 def write_all() -> None:
     translations.write_all()
     RULES.write_text(rules_page())
+    TRIGGERS.write_text(triggers_page())
     README.write_text(with_tables(README.read_text()))
 
 
@@ -308,6 +365,27 @@ def rules_page() -> str:
     return "\n".join(parts)
 
 
+def triggers_page() -> str:
+    """Return docs/triggers.md."""
+    parts = [TRIGGER_HEAD, *map(_trigger_type, all_trigger_types().values()), TASK_FILTER]
+    return "\n".join([*parts, *_table_of(TASK_FIELDS)])
+
+
+def _trigger_type(kind: TriggerType[Any, Any]) -> str:
+    lines = [
+        f"### {kind.title}",
+        "",
+        f"`{kind.code}`, for {_and([f'{each}s' for each in kind.items])}.",
+        "",
+        kind.description,
+    ]
+    schema = kind.settings.model_json_schema()
+    if properties := schema.get("properties", {}):
+        titles = {name: part.get("title", "") for name, part in properties.items()}
+        lines += ["", *_parameters("Setting", schema, titles)]
+    return "\n".join([*lines, ""])
+
+
 def _clock() -> Iterator[str]:
     said = {
         "hours": _or([f"`{each}`" for each in Hours]),
@@ -334,7 +412,8 @@ def _choices() -> dict[str, str]:
 
 def with_tables(readme: str) -> str:
     """Return the README with its tables as the code has them now."""
-    for name, rows in (("settings", _settings()), ("actions", _short_list())):
+    tables = (("settings", _settings()), ("actions", _actions()), ("triggers", _trigger_types()))
+    for name, rows in tables:
         start, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
         first, last = readme.index(start) + len(start), readme.index(end)
         readme = readme[:first] + "\n".join(rows) + "\n" + readme[last:]
@@ -353,20 +432,25 @@ def _action(action: RuleAction[Any]) -> str:
         lines += ["", f"People look for it under {_and(list(action.also_in))} too."]
     if action.warning:
         lines += ["", f"> **Warning.** {action.warning}"]
-    schema = action.params.model_json_schema()
-    definitions = schema.get("$defs", {})
-    required = schema.get("required", [])
     form = ActionRead.of(action, str).params["properties"]
-    lines += ["", "| Parameter | Title | Type | Default | |", "| --- | --- | --- | --- | --- |"]
-    for name, part in schema["properties"].items():
-        default = "required" if name in required else _default(part.get("default"))
-        kind = _type(part, definitions)
-        cells = (f"`{name}`", form[name]["title"], kind, default, part.get("description", ""))
-        lines.append(_row(cells))
+    titles = {name: part["title"] for name, part in form.items()}
+    lines += ["", *_parameters("Parameter", action.params.model_json_schema(), titles)]
     if action.results:
         left = _and([_result(each) for each in action.results])
         lines += ["", f"Leaves in [`results.{action.code}`](#results-of-rules-above): {left}."]
     return "\n".join([*lines, ""])
+
+
+def _parameters(called: str, schema: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield the table of a model's fields."""
+    definitions = schema.get("$defs", {})
+    required = schema.get("required", [])
+    yield f"| {called} | Title | Type | Default | |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, part in schema["properties"].items():
+        default = "required" if name in required else _default(part.get("default"))
+        kind = _type(part, definitions)
+        yield _row((f"`{name}`", titles[name], kind, default, part.get("description", "")))
 
 
 def _result(result: Result) -> str:
@@ -477,12 +561,20 @@ def _plain_default(field: FieldInfo) -> str:
     return "" if field.default is None else f"`{str(field.default).lower()}`"
 
 
-def _short_list() -> Iterator[str]:
+def _actions() -> Iterator[str]:
     yield "| Action | For | Does |\n| --- | --- | --- |"
     for action in all_actions().values():
         first, *_ = action.description.partition("\n")
         link = f"[{action.title}](docs/rules.md#{action.title.lower().replace(' ', '-')})"
         yield _row((link, ", ".join(action.items), first))
+
+
+def _trigger_types() -> Iterator[str]:
+    yield "| Trigger | For | Does |\n| --- | --- | --- |"
+    for kind in all_trigger_types().values():
+        first, *_ = kind.description.partition("\n")
+        anchor = kind.title.lower().replace(" ", "-")
+        yield _row((f"[{kind.title}](docs/triggers.md#{anchor})", ", ".join(kind.items), first))
 
 
 def _paragraph(text: str) -> str:

@@ -13,9 +13,11 @@ from babel.messages.pofile import write_po
 from activities.registry import all_actions
 from api.fields import FieldRead
 from api.rule_actions import ActionRead
+from api.trigger_types import TriggerTypeRead
 from models.fields import Catalogue
 from models.item_type import ItemType
 from models.languages import LANGUAGES, SOURCE, catalogue_in, translated
+from models.trigger_type import all_trigger_types
 
 ROOT = Path(__file__).parent.parent
 TRANSLATIONS = ROOT / "models" / "translations"
@@ -96,6 +98,9 @@ def mistakes(source: Catalog, catalogue: Catalog) -> list[str]:
 def _said() -> Iterator[tuple[str, str]]:
     """Yield what people are shown, each with its place; it is noted as it would be translated."""
     yield from _noted((each.code, partial(ActionRead.of, each)) for each in all_actions().values())
+    yield from _noted(
+        (each.code, partial(TriggerTypeRead.of, each)) for each in all_trigger_types().values()
+    )
     yield from _noted(
         (f"{item_type} fields", partial(FieldRead.of, field))
         for item_type in ItemType

@@ -49,6 +49,7 @@ FROZEN = (
     "author_id",
     "rule_id",
     "run_id",
+    "trigger_id",
     "pipeline_id",
     "stage_id",
     "responsible_id",

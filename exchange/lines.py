@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 UNREADABLE = re.compile(r"[\ud800-\udfff]")
 """What stands for bytes that are not UTF-8."""
@@ -65,26 +66,43 @@ def header_of(path: Path, delimiter: str = ",") -> list[str]:
 def lines_of(path: Path, delimiter: str = ",") -> Iterator[Line | BadLine]:
     """Yield every line after the first; empty lines at the very end do not count."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        header = [name.strip() for name in next(reader)]
-        empty = 0
-        while True:
-            number = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                found: Line | BadLine = BadLine(path.name, number, "", f"this is no CSV: {error}")
-            else:
-                if not cells:
-                    empty += 1
-                    continue
-                found = _line(path.name, number, header, cells)
+        yield from lines_in(file, path.name, delimiter)
+
+
+def lines_in(
+    file: TextIO,
+    name: str,
+    delimiter: str,
+    header: list[str] | None = None,
+    *,
+    empty_lines: bool = False,
+) -> Iterator[Line | BadLine]:
+    """Yield every line of an open file, the first among them where the header is given.
+
+    `empty_lines` may be anywhere in it; else only those at the very end do not count.
+    """
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    if header is None:
+        header = [each.strip() for each in next(reader)]
+    empty = 0
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            found: Line | BadLine = BadLine(name, number, "", f"this is no CSV: {error}")
+        else:
+            if not cells:
+                empty += 1
+                continue
+            found = _line(name, number, header, cells)
+        if not empty_lines:
             for each in range(number - empty, number):
-                yield BadLine(path.name, each, "", "the line is empty")
-            empty = 0
-            yield found
+                yield BadLine(name, each, "", "the line is empty")
+        empty = 0
+        yield found
 
 
 def _line(file: str, number: int, header: list[str], cells: list[str]) -> Line | BadLine:

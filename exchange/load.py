@@ -12,8 +12,9 @@ from exchange.layout import BUILT_IN, Layout, built_in, layout_for, read_layout
 from exchange.lines import CannotLoad
 from exchange.report import BadLines, Report, Watch
 from exchange.write import CHANGED, Writer
-from models.database import Database, lost_a_race
+from models.database import Database
 from models.errors import CrmError
+from models.locking import lost_a_race
 
 
 async def load(

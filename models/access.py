@@ -6,13 +6,13 @@ Asked only where a person asks for something: nobody's permissions limit rules.
 from collections.abc import Collection
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, or_, select, true
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.base import Row
 from models.department import Department
 from models.errors import NotAllowed
-from models.item import Item
+from models.item import Item, item_contacts
 from models.user import Reach, Role, User
 
 MANAGING = (Role.MANAGER, Role.ADMIN)
@@ -43,6 +43,19 @@ def within_reach(user: User) -> ColumnElement[bool]:
         return own
     colleagues = select(User.id).where(User.department_id.in_(_departments_of(user)))
     return or_(own, Item.responsible_id.in_(colleagues))
+
+
+def client_within_reach(
+    user: User,
+    contact_id: SQLColumnExpression[int | None],
+    company_id: SQLColumnExpression[int | None],
+) -> ColumnElement[bool]:
+    """Return the condition that somebody reaches any item of this contact or this company."""
+    further = select(item_contacts.c.item_id).where(item_contacts.c.contact_id == contact_id)
+    of_client = or_(
+        Item.contact_id == contact_id, Item.company_id == company_id, Item.id.in_(further)
+    )
+    return select(Item.id).where(of_client, within_reach(user)).exists()
 
 
 def _departments_of(user: User) -> Select[int]:

@@ -21,17 +21,18 @@ from models.booking import (
     overlapping,
 )
 from models.custom_values import as_json
-from models.database import one_at_a_time
 from models.errors import Conflict, Invalid, Problem
-from models.field_definition import booking_fields_of
+from models.field_definition import booking_fields_of, custom_fields_of
 from models.fields import FieldKind
 from models.free_time import Span
 from models.history import HistoryKind, about_item
 from models.installation import installation
 from models.item import Item
+from models.locking import one_at_a_time
 from models.notification import Notification
+from models.occasion import Occasion, fields_changed, in_savepoint, occurred
 from models.retiming import retime
-from models.stage_entry import Cause, sign
+from models.stage_entry import Cause, CauseKind, sign
 from models.user import User
 from models.wait import WaitEnd, end_waits
 from models.working_time import EARLIEST, LATEST
@@ -92,6 +93,20 @@ async def book(session: AsyncSession, booking: Booking, who: Booked, cause: Caus
     await session.flush()
     await _hold(session, booking, who)
     await _tell(session, booking, "Booked", cause)
+    if _is_news(booking):
+        home = await installation(session)
+        occasion = Occasion(
+            trigger="booking_made",
+            item_ids=(booking.item.id,),
+            cause=cause,
+            text=f"Booked {in_words(booking, home.time_zone)}",
+        )
+        occurred(session, occasion)
+
+
+def _is_news(booking: Booking) -> bool:
+    """Tell whether triggers hear of a booking: not of those that a copy of an item begins with."""
+    return booking.source_booking_id is None
 
 
 async def change_booking(
@@ -313,7 +328,7 @@ async def _hold(session: AsyncSession, booking: Booking, who: Booked) -> None:
     users = {hold.user_id: hold for hold in booking.holds if hold.user_id is not None}
     begin, end = span
     try:
-        async with session.begin_nested():
+        async with in_savepoint(session):
             booking.holds = [
                 *(
                     resources.get(each.id)
@@ -338,8 +353,6 @@ async def _refused(
 ) -> NoReturn:
     if getattr(error.orig, "sqlstate", None) != OVERLAP:
         raise error
-    for each in (*who.resources, *who.users):
-        await session.refresh(each)
     await _must_be_free(session, who, span)
     raise Conflict("Somebody else was a moment faster; look again.", field="/starts_at") from error
 
@@ -407,4 +420,7 @@ async def _follow(
         item.custom = others if new is None else {**others, field: new}
         await session.flush()
         await retime(session, item, [f"custom.{field}"], cause)
+        if _is_news(booking) and cause.kind is not CauseKind.RESTORE:
+            titles = await custom_fields_of(session, item.type)
+            fields_changed(session, item, {f"custom.{field}": titles[field].title}, cause)
     return old, new

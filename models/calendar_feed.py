@@ -25,7 +25,8 @@ from models.crm_activity import (
 from models.errors import NotFound
 from models.installation import installation
 from models.item import Item
-from models.task import Task, TaskStatus
+from models.task import Task
+from models.task_fields import TaskStatus
 from models.user import User
 from models.vtimezone import vtimezone
 
@@ -93,7 +94,7 @@ class Feed:
     zone: str
     database_id: UUID
     url: str
-    crm_activities: Sequence[tuple[CrmActivity, Item]]
+    crm_activities: Sequence[tuple[CrmActivity, Item | None]]
     deadlines: Sequence[Task]
     bookings: Sequence[tuple[Booking, Item]]
     now: datetime
@@ -123,7 +124,7 @@ class Feed:
         for booking, item in self.bookings:
             yield self._booking(booking, item)
 
-    def _crm_activity(self, crm_activity: CrmActivity, item: Item) -> Event:
+    def _crm_activity(self, crm_activity: CrmActivity, item: Item | None) -> Event:
         planned = crm_activity.status is CrmActivityStatus.PLANNED
         subject = one_line(crm_activity.subject)
         entry = self._entry("crm-activity", crm_activity, crm_activity.revised_at)
@@ -134,7 +135,7 @@ class Feed:
         if crm_activity.place:
             entry.add("LOCATION", one_line(crm_activity.place))
         phone = f"{one_line(crm_activity.phone)}\n" if crm_activity.phone else ""
-        where = f"{phone}{self.url}/v1/{item.type}s/{item.id}"
+        where = f"{phone}{self._client(crm_activity) if item is None else self._link(item)}"
         description = several_lines(crm_activity.description or "")
         entry.add("DESCRIPTION", f"{description}\n\n{where}".strip())
         entry.add("URL", f"{self.url}/v1/crm-activities/{crm_activity.id}")
@@ -149,6 +150,15 @@ class Feed:
         for minutes in crm_activity.minutes_before if planned else ():
             entry.add_component(_alarm(minutes, subject))
         return entry
+
+    def _link(self, item: Item) -> str:
+        return f"{self.url}/v1/{item.type}s/{item.id}"
+
+    def _client(self, crm_activity: CrmActivity) -> str:
+        """Return where the client is of whom nothing is open."""
+        if crm_activity.contact_id is not None:
+            return f"{self.url}/v1/contacts/{crm_activity.contact_id}"
+        return f"{self.url}/v1/companies/{crm_activity.company_id}"
 
     def _deadline(self, task: Task) -> Event:
         entry = self._entry("task", task, task.created_at)
@@ -168,7 +178,7 @@ class Feed:
         entry.add("DTSTART", self._local(booking.starts_at))
         entry.add("DTEND", self._local(booking.ends_at))
         booked = one_line(booking.booked.in_words)
-        entry.add("DESCRIPTION", f"{booked}\n{self.url}/v1/{item.type}s/{item.id}")
+        entry.add("DESCRIPTION", f"{booked}\n{self._link(item)}")
         entry.add("URL", f"{self.url}/v1/bookings/{booking.id}")
         entry.add("STATUS", "CONFIRMED")
         entry.add("CATEGORIES", ["booking"])
@@ -239,7 +249,7 @@ async def feed_of(session: AsyncSession, user: User, *, url: str) -> Feed:
             CrmActivity.starts_at >= now - BACK,
             CrmActivity.kind.not_in(WRITTEN),
         )
-        .join(Item, Item.id == CrmActivity.item_id)
+        .outerjoin(Item, Item.id == CrmActivity.item_id)
         .add_columns(Item)
         .order_by(CrmActivity.starts_at, CrmActivity.id)
         .limit(MOST)

@@ -1,13 +1,16 @@
 """What has changed of an item since it entered a stage, as its history tells."""
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.history import HistoryEntry, HistoryKind
 from models.stage_entry import StageEntry
 
 ENTERING = (HistoryKind.CREATED, HistoryKind.STAGE_CHANGED, HistoryKind.RESTORED)
-CHANGING = (HistoryKind.CHANGED, HistoryKind.RESPONSIBLE_CHANGED, HistoryKind.BOOKING)
+TYING = (HistoryKind.LINKED, HistoryKind.UNLINKED)
+"""They speak of the client; all others of the item itself."""
+
+CHANGING = (HistoryKind.CHANGED, HistoryKind.RESPONSIBLE_CHANGED, HistoryKind.BOOKING, *TYING)
 
 
 async def changed_since(session: AsyncSession, entry: StageEntry) -> frozenset[str]:
@@ -34,7 +37,7 @@ async def changed_since(session: AsyncSession, entry: StageEntry) -> frozenset[s
         select(HistoryEntry.field)
         .where(
             HistoryEntry.item_id == entry.item_id,
-            HistoryEntry.subject_type == HistoryEntry.item_type,
+            or_(HistoryEntry.subject_type == HistoryEntry.item_type, HistoryEntry.kind.in_(TYING)),
             HistoryEntry.kind.in_(CHANGING),
             HistoryEntry.id > began,
         )

@@ -114,59 +114,68 @@ async def contacts_of(session: AsyncSession, item: Item) -> Sequence[Contact]:
     return sorted(found, key=lambda contact: contact.id != item.contact_id)
 
 
-async def lock_clients(
-    session: AsyncSession, item: Item, *, further_contacts: bool = False
+async def clients_of(
+    session: AsyncSession, item: Item, *, further_contacts: bool = False, lock: bool = False
 ) -> list[Client]:
-    """Return contact and company of a locked item with their addresses, locked, contacts first.
+    """Return contact and company of an item with their addresses, contacts first.
 
-    `further_contacts` adds the others. Whoever links a client meanwhile waits, and is counted or
-    refused afterwards. Clients in the recycle bin are left out.
+    `further_contacts` adds the others. Those of a locked item can be locked: whoever links one
+    meanwhile waits, and is counted or refused afterwards. Clients in the recycle bin are left out.
     """
     contact_ids = [item.contact_id]
     if further_contacts:
         contact_ids += await session.scalars(
             select(item_contacts.c.contact_id).where(item_contacts.c.item_id == item.id)
         )
-    contacts = await _lock(session, Contact, contact_ids)
-    return [*contacts, *await _lock(session, Company, [item.company_id])]
+    contacts = await _clients(session, Contact, contact_ids, lock=lock)
+    return [*contacts, *await _clients(session, Company, [item.company_id], lock=lock)]
 
 
 async def lock_contact(session: AsyncSession, item: Item) -> Contact | None:
     """Return the primary contact of a locked item with its addresses, locked; None in the bin."""
-    return next(iter(await _lock(session, Contact, [item.contact_id])), None)
+    return next(iter(await _clients(session, Contact, [item.contact_id])), None)
 
 
 async def lock_company(session: AsyncSession, item: Item) -> Company | None:
     """Return the company of a locked item with its addresses, locked; None in the bin."""
-    return next(iter(await _lock(session, Company, [item.company_id])), None)
+    return next(iter(await _clients(session, Company, [item.company_id])), None)
 
 
-async def _lock(
-    session: AsyncSession, kind: type[SomeClient], ids: Iterable[int | None]
+async def _clients(
+    session: AsyncSession,
+    kind: type[SomeClient],
+    ids: Iterable[int | None],
+    *,
+    lock: bool = True,
 ) -> Sequence[SomeClient]:
-    locked = await session.scalars(
+    wanted = (
         select(kind)
         .where(kind.id.in_(in_order(ids)), kind.deleted_at.is_(None))
         .order_by(kind.id)
         .options(selectinload(kind.contact_points))
-        .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    return locked.all()
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(wanted)).all()
 
 
-async def uses_of(session: AsyncSession, client: Client, *, besides: Sequence[Client] = ()) -> str:
+async def uses_of(
+    session: AsyncSession, client: Client, *, besides: Sequence[Client | Item] = ()
+) -> str:
     """Return what uses a client, in words ("deal 17, contact 3"), or an empty text.
 
-    What is in the recycle bin does not count, nor do clients `besides` it.
+    What is in the recycle bin does not count, nor do items and clients that are to be left out.
     """
+    left_out = [each.id for each in besides if isinstance(each, Item)]
     if isinstance(client, Contact):
         linked = select(item_contacts.c.item_id).where(item_contacts.c.contact_id == client.id)
         tied = or_(Item.contact_id == client.id, Item.id.in_(linked))
     else:
         tied = Item.company_id == client.id
     items = await session.execute(
-        select(Item.type, Item.id).where(tied, Item.deleted_at.is_(None)).order_by(Item.id)
+        select(Item.type, Item.id)
+        .where(tied, Item.deleted_at.is_(None), Item.id.not_in(left_out))
+        .order_by(Item.id)
     )
     uses = [f"{kind} {item_id}" for kind, item_id in items]
     if isinstance(client, Company):

@@ -9,9 +9,9 @@ from models.client import SomeClient
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import ContactPoint, sharing
-from models.database import one_at_a_time
 from models.errors import Conflict
 from models.item import Lead
+from models.locking import one_at_a_time
 
 
 @dataclass(frozen=True)

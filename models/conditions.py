@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -29,12 +29,13 @@ from pydantic import (
     StrictInt,
     StrictStr,
     Tag,
+    TypeAdapter,
     model_validator,
 )
 
 from models.errors import Problem
-from models.fields import Catalogue, FieldKind
 from models.fields import Field as CrmField
+from models.fields import FieldKind
 from models.item_type import ItemType
 from models.timing import ON_THE_CALENDAR, Delay, Unit
 
@@ -46,6 +47,19 @@ LARGEST_NUMBER = 10**30
 LONGEST_TRACED = 200
 MOST_TOLD = 3
 MOST_PROBLEMS = 50
+
+
+class Known(Protocol):
+    """What conditions may ask of: the catalogue of items, or of something that has no item type."""
+
+    @property
+    def item_type(self) -> ItemType | None: ...
+
+    def find(self, path: str) -> CrmField | None:
+        """Return the field of that full path, or None if there is none such."""
+
+    def unknown(self, path: str) -> str:
+        """Say that there is no such field, and which was perhaps meant."""
 
 
 class Operator(StrEnum):
@@ -291,6 +305,9 @@ def _raw_parts(sent: object) -> Iterator[object]:
 Conditions = Annotated[Condition, BeforeValidator(_measured)]
 """What models and endpoints take: a condition of at most 20 levels and 200 comparisons."""
 
+CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
+"""Reads them from JSON as they are kept."""
+
 
 class Outcome(StrEnum):
     MET = "met"
@@ -408,7 +425,7 @@ class Circumstances:
             raise _Unknown(f"{_said(moment)} is beyond the calendar") from error
 
 
-def check(conditions: Condition, catalogue: Catalogue) -> list[Problem]:
+def check(conditions: Condition, catalogue: Known) -> list[Problem]:
     """Return what could never work for items with these fields, the first 50 at most.
 
     Pointers begin at the conditions: `/all/0/field`.
@@ -430,7 +447,7 @@ def asks_for_changes(conditions: Condition) -> bool:
 def evaluate(
     conditions: Condition,
     values: Mapping[str, object],
-    catalogue: Catalogue,
+    catalogue: Known,
     here: Circumstances,
 ) -> Verdict:
     """Compare with the values of an item by full path (`deal.amount`).
@@ -489,7 +506,7 @@ def _negated(verdict: Verdict) -> Verdict:
 def _compare(
     comparison: Comparison,
     values: Mapping[str, object],
-    catalogue: Catalogue,
+    catalogue: Known,
     here: Circumstances,
 ) -> Compared:
     try:
@@ -510,7 +527,7 @@ def _compare(
 def _expected(
     comparison: Comparison,
     values: Mapping[str, object],
-    catalogue: Catalogue,
+    catalogue: Known,
     here: Circumstances,
 ) -> Expected | None:
     """Return the value with what stood in other fields, and the day or moment that a span meant."""
@@ -544,7 +561,7 @@ class _Unknown(Exception):
 def _holds(
     comparison: Comparison,
     values: Mapping[str, object],
-    catalogue: Catalogue,
+    catalogue: Known,
     here: Circumstances,
 ) -> bool:
     operator = comparison.operator
@@ -580,7 +597,7 @@ class _Operand:
         return READ[self.kind](self.value)
 
 
-def _known(path: str, values: Mapping[str, object], catalogue: Catalogue) -> CrmField:
+def _known(path: str, values: Mapping[str, object], catalogue: Known) -> CrmField:
     field = catalogue.find(path)
     if field is None or path not in values:
         raise _Unknown("there is no such field")
@@ -591,7 +608,7 @@ def _operand(
     value: Scalar | OtherField,
     field: CrmField,
     values: Mapping[str, object],
-    catalogue: Catalogue,
+    catalogue: Known,
 ) -> _Operand:
     """Return what to compare with, yet to be read."""
     if not isinstance(value, OtherField):
@@ -624,7 +641,7 @@ def _limit(operator: Operator, span: Delay, field: CrmField, here: Circumstances
         raise _Unknown(f"{span.span} from now: {error}") from error
 
 
-def _followed(field: CrmField, item_type: ItemType) -> frozenset[str]:
+def _followed(field: CrmField, item_type: ItemType | None) -> frozenset[str]:
     """Return how history calls changes of a field, or raise _Unknown where it keeps none."""
     root, _, name = field.path.partition(".")
     if field.path in OWN_LINKS:
@@ -775,7 +792,7 @@ def _traced(value: object) -> Scalar | None:
     return _said(value)
 
 
-def _problems(condition: Condition, catalogue: Catalogue, at: str) -> Iterator[Problem]:
+def _problems(condition: Condition, catalogue: Known, at: str) -> Iterator[Problem]:
     match condition:
         case Comparison():
             yield from _wrong(condition, catalogue, at)
@@ -789,7 +806,7 @@ def _problems(condition: Condition, catalogue: Catalogue, at: str) -> Iterator[P
                 yield from _problems(part, catalogue, f"{at}/any/{place}")
 
 
-def _wrong(comparison: Comparison, catalogue: Catalogue, at: str) -> Iterator[Problem]:
+def _wrong(comparison: Comparison, catalogue: Known, at: str) -> Iterator[Problem]:
     field = catalogue.find(comparison.field)
     if field is None:
         yield Problem(f"{at}/field", catalogue.unknown(comparison.field))
@@ -815,7 +832,7 @@ def _wrong_span(operator: Operator, span: Delay, field: CrmField, at: str) -> It
 
 
 def _wrong_values(
-    comparison: Comparison, field: CrmField, catalogue: Catalogue, at: str
+    comparison: Comparison, field: CrmField, catalogue: Known, at: str
 ) -> Iterator[Problem]:
     read = []
     for place, value in enumerate(comparison.values()):
@@ -836,7 +853,7 @@ def _wrong_values(
 
 
 def _wrong_other(
-    value: OtherField, field: CrmField, catalogue: Catalogue, at: str
+    value: OtherField, field: CrmField, catalogue: Known, at: str
 ) -> Iterator[Problem]:
     other = catalogue.find(value.field)
     if other is None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, func
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, EnumText, Record
@@ -21,11 +21,21 @@ class ContactPointKind(StrEnum):
     EMAIL = "email"
 
 
+def _compared(context: Any) -> str | None:
+    value: str | None = context.get_current_parameters()["value"]
+    return None if value is None else as_compared(value)
+
+
+def as_compared(value: str) -> str:
+    """Return a number or address that was read as it is compared: its capitals do not count."""
+    return value.lower()
+
+
 class ContactPoint(Record, Base, kw_only=True):
     """One way to reach a contact, a company, or a lead that is neither yet.
 
     `value` is E.164 or the normalised address, or None where it cannot be read as one; then only
-    `raw` says what was written.
+    `raw` says what was written. `compared` is the value without capitals. No value ever changes.
     """
 
     __tablename__ = "contact_points"
@@ -39,13 +49,14 @@ class ContactPoint(Record, Base, kw_only=True):
         Index(None, "contact_id"),
         Index(None, "company_id"),
         Index(None, "item_id"),
-        Index(None, "kind", "value"),
+        Index(None, "kind", "compared"),
         Record.options,
     )
 
     kind: Mapped[ContactPointKind] = mapped_column(EnumText(ContactPointKind))
     raw: Mapped[str]
     value: Mapped[str | None]
+    compared: Mapped[str | None] = mapped_column(init=False, insert_default=_compared)
     extension: Mapped[str | None] = mapped_column(default=None)
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"), init=False)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("companies.id"), init=False)
@@ -61,18 +72,30 @@ class ContactPoint(Record, Base, kw_only=True):
 def phone(raw: str, *, region: str, field: str = "") -> ContactPoint:
     """Read a phone number; `region` (ISO 3166) is the country of numbers without a prefix.
 
-    Raises `Invalid` where it holds no digits that could be a number.
+    Raises `Invalid` where it holds no digits that could be a number. Its value, read again, stays
+    what it is.
     """
     try:
         number = phonenumbers.parse(raw, region)
+        value = _stable(_e164(number))
     except phonenumbers.NumberParseException as error:
         raise _no_phone(raw, field) from error
-    value = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if len(value) > LONGEST_PHONE:
         raise _no_phone(raw, field)
     return ContactPoint(
         kind=ContactPointKind.PHONE, raw=raw, value=value, extension=number.extension
     )
+
+
+def _stable(value: str) -> str:
+    """Return a number without the prefixes for calls at home that are left in front of it."""
+    while len(again := _e164(phonenumbers.parse(value))) < len(value):
+        value = again
+    return value
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _no_phone(raw: str, field: str) -> Invalid:
@@ -88,6 +111,27 @@ def email(raw: str, *, field: str = "") -> ContactPoint:
     return ContactPoint(kind=ContactPointKind.EMAIL, raw=raw, value=address.normalized)
 
 
+def phone_or_text(raw: str, *, region: str) -> ContactPoint:
+    """Read a phone number; what is none is kept as it was written."""
+    try:
+        return phone(raw, region=region)
+    except Invalid:
+        return ContactPoint(kind=ContactPointKind.PHONE, raw=raw, value=None)
+
+
+def email_or_text(raw: str) -> ContactPoint:
+    """Read an e-mail address; what is none is kept as it was written."""
+    try:
+        return email(raw)
+    except Invalid:
+        return ContactPoint(kind=ContactPointKind.EMAIL, raw=raw, value=None)
+
+
+def first_compared(points: Sequence[ContactPoint]) -> str | None:
+    """Return the first that could be read, as it is compared."""
+    return next((as_compared(each.value) for each in points if each.value), None)
+
+
 def same_points(
     *, number: str | None, address: str | None, region: str
 ) -> list[ColumnElement[bool]]:
@@ -98,11 +142,9 @@ def same_points(
     wanted = []
     if number is not None:
         known = phone(number, region=region, field="/phone")
-        wanted.append(and_(ContactPoint.kind == known.kind, ContactPoint.value == known.value))
+        wanted.append(sharing([known]))
     if address is not None:
-        known = email(address, field="/email")
-        folded = func.lower(ContactPoint.value) == (known.value or "").lower()
-        wanted.append(and_(ContactPoint.kind == known.kind, folded))
+        wanted.append(sharing([email(address, field="/email")]))
     return wanted
 
 
@@ -111,11 +153,12 @@ def sharing(points: Sequence[ContactPoint]) -> ColumnElement[bool]:
 
     Capitals of an address do not count.
     """
-    phones = [each.value for each in points if each.kind is ContactPointKind.PHONE]
-    emails = [(each.value or "").lower() for each in points if each.kind is ContactPointKind.EMAIL]
-    is_phone = (ContactPoint.kind == ContactPointKind.PHONE) & ContactPoint.value.in_(phones)
-    is_email = ContactPoint.kind == ContactPointKind.EMAIL
-    return is_phone | (is_email & func.lower(ContactPoint.value).in_(emails))
+    return or_(*(_is_among(kind, points) for kind in ContactPointKind))
+
+
+def _is_among(kind: ContactPointKind, points: Sequence[ContactPoint]) -> ColumnElement[bool]:
+    values = [as_compared(each.value) for each in points if each.kind is kind and each.value]
+    return and_(ContactPoint.kind == kind, ContactPoint.compared.in_(values))
 
 
 def points(

@@ -22,10 +22,12 @@ from models.item import KINDS, Item, Lead, item_contacts, load_whole
 from models.item_edit import edit_item, find_whole
 from models.item_move import enter_won_stage
 from models.item_type import ItemType
+from models.occasion import fields_changed
 from models.pipeline import Stage
 from models.retiming import retime
 from models.stage_entry import Cause
-from models.task import TaskStatus, open_tasks_of, set_status
+from models.task import open_tasks_of, set_status
+from models.task_fields import TaskStatus
 from models.user import User
 
 
@@ -110,6 +112,7 @@ async def convert_lead(session: AsyncSession, lead: Lead, wish: Wish, cause: Cau
     lead.converted_at = clock.now()
     await session.flush()
     await retime(session, lead, ["converted_at"], cause)
+    fields_changed(session, lead, {"converted_at": "Converted at"}, cause)
     if stage := await enter_won_stage(session, lead, cause):
         sentences.append(f"The lead stands in «{stage.name}».")
     if not wish.keep_open:
@@ -181,10 +184,13 @@ async def _client(
 
 
 async def _complete_everything(session: AsyncSession, lead: Lead, cause: Cause) -> list[str]:
-    """Complete what is to be done and planned for a locked lead, and tell how much that was."""
+    """Complete what is to be done and planned for a locked lead, and tell how much that was.
+
+    Whoever converts it: of no task a result is asked.
+    """
     tasks = await open_tasks_of(session, lead)
     for task in tasks:
-        await set_status(session, task, TaskStatus.COMPLETED)
+        await set_status(session, task, TaskStatus.COMPLETED, cause, by_itself=True)
     crm_activities = await planned_for(session, lead)
     for crm_activity in crm_activities:
         await complete_crm_activity(session, crm_activity, cause)

@@ -1,6 +1,7 @@
 """CRM activities: what somebody has planned for an item, or noted, and what was written.
 
-To-dos, calls and meetings are planned; mails and messages are noted when they have been sent.
+To-dos, calls and meetings are planned; mails and messages are noted when they have been sent, or
+have come in, as forms have.
 """
 
 from collections.abc import Sequence
@@ -8,13 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Select, or_, select, text, true
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, and_, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import clock
-from models.access import MANAGING, reached_row, within_reach
+from models.access import MANAGING, client_within_reach, reached_row, within_reach
 from models.agenda import CrmActivityAgenda, crm_activity_workflow_id
 from models.base import Base, EnumText, Record, Versioned, containing, having
 from models.company import Company
@@ -33,9 +34,10 @@ class CrmActivityKind(StrEnum):
     MEETING = "meeting"
     EMAIL = "email"
     MESSAGE = "message"
+    FORM = "form"
 
 
-WRITTEN = frozenset({CrmActivityKind.EMAIL, CrmActivityKind.MESSAGE})
+WRITTEN = frozenset({CrmActivityKind.EMAIL, CrmActivityKind.MESSAGE, CrmActivityKind.FORM})
 """Kinds that nobody plans: they tell of what has been sent, or has come in."""
 
 
@@ -57,6 +59,7 @@ class Completion(StrEnum):
     PERSON = "person"
     RULE = "rule"
     STAGE_CHANGE = "stage change"
+    CLIENT = "client"
 
 
 class Colour(StrEnum):
@@ -75,9 +78,10 @@ class Colour(StrEnum):
 class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
     """`phone` is the number to call, `place` where a meeting is.
 
-    `complete_on_stage_change`: it completes itself when its item leaves the stage. It is its own
-    outbox: Temporal waits for its reminders. Only `crm_activity_end` assigns status and what goes
-    with it; `revised_at` is when it last read otherwise.
+    What came in from a client of whom nothing is open has no item; all else has one. `inbound_id`
+    is what came in. `complete_on_stage_change`: it completes itself when its item leaves the stage.
+    It is its own outbox: Temporal waits for its reminders. Only `crm_activity_end` assigns status
+    and what goes with it; `revised_at` is when it last read otherwise.
     """
 
     __tablename__ = "crm_activities"
@@ -87,6 +91,7 @@ class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
         Index(None, "contact_id"),
         Index(None, "company_id"),
         Index(None, "made_by_run_id"),
+        Index(None, "inbound_id"),
         Index(None, "starts_at", "id"),
         Index(
             "ix_crm_activities_untold",
@@ -106,8 +111,8 @@ class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
     direction: Mapped[CrmActivityDirection] = mapped_column(
         EnumText(CrmActivityDirection), default=CrmActivityDirection.OUTGOING
     )
-    item_id: Mapped[int] = mapped_column(ForeignKey(Item.id), init=False)
-    item: Mapped[Item] = relationship(lazy="raise")
+    item_id: Mapped[int | None] = mapped_column(ForeignKey(Item.id), init=False)
+    item: Mapped[Item | None] = relationship(lazy="raise")
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey(User.id), init=False)
     responsible: Mapped[User | None] = relationship(
         default=None, lazy="raise", foreign_keys=responsible_id
@@ -141,6 +146,7 @@ class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
         EnumText(Completion), default=None, init=False
     )
     made_by_run_id: Mapped[MadeByRun] = mapped_column(init=False)
+    inbound_id: Mapped[int | None] = mapped_column(ForeignKey("inbound.id"), default=None)
     revised_at: Mapped[datetime] = mapped_column(init=False, insert_default=clock.now)
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, init=False)
 
@@ -159,6 +165,19 @@ class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
         return f"{self.kind} {self.id}"
 
     @property
+    def its_item(self) -> Item:
+        """The item that it is planned for: nothing is planned without one."""
+        if self.item is None:
+            raise ValueError(f"{self.called} is of no item")
+        return self.item
+
+    @property
+    def told_in(self) -> Item | Contact | Company:
+        """In whose history it stands: that of its item, else of its client."""
+        found = self.item or self.contact or self.company
+        return self.its_item if found is None else found
+
+    @property
     def minutes_before(self) -> list[int]:
         """How long before its start somebody is reminded, the earliest first."""
         return sorted((each.minutes_before for each in self.reminders), reverse=True)
@@ -167,24 +186,37 @@ class CrmActivity(Record, Versioned, Outbox, Base, kw_only=True):
 def crm_activities_within_reach(user: User) -> ColumnElement[bool]:
     """Return the condition that a CRM activity is somebody's, or of an item that they reach.
 
-    Managers and administrators see and change all.
+    What has no item is within the reach of whoever reaches any item of the client. Managers and
+    administrators see and change all.
     """
     if user.role in MANAGING:
         return true()
+    of_client = client_within_reach(user, CrmActivity.contact_id, CrmActivity.company_id)
     return or_(
         CrmActivity.responsible_id == user.id,
         CrmActivity.creator_id == user.id,
         CrmActivity.item.has(within_reach(user)),
+        and_(CrmActivity.item_id.is_(None), of_client),
     )
 
 
 def crm_activities_there(*conditions: ColumnElement[bool]) -> Select[CrmActivity]:
-    """Return the CRM activities that are not deleted, nor their items, with their reminders."""
+    """Return the CRM activities that are not deleted, nor their items, with their reminders.
+
+    Of those without an item, the client must not be deleted.
+    """
+    client_there = or_(
+        CrmActivity.contact.has(Contact.deleted_at.is_(None)),
+        CrmActivity.company.has(Company.deleted_at.is_(None)),
+    )
     return (
         select(CrmActivity)
         .where(
             CrmActivity.deleted_at.is_(None),
-            CrmActivity.item.has(Item.deleted_at.is_(None)),
+            or_(
+                CrmActivity.item.has(Item.deleted_at.is_(None)),
+                and_(CrmActivity.item_id.is_(None), client_there),
+            ),
             *conditions,
         )
         .options(selectinload(CrmActivity.reminders))
@@ -214,6 +246,8 @@ async def find_crm_activity(
     )
     item = None if item_id is None else await find_item(session, item_id, lock=lock)
     wanted = crm_activities_there(CrmActivity.id == crm_activity_id)
+    if item is None:
+        wanted = wanted.options(joinedload(CrmActivity.contact), joinedload(CrmActivity.company))
     if lock:
         wanted = wanted.with_for_update(key_share=True, of=CrmActivity)
     found = await session.scalar(wanted.execution_options(populate_existing=lock))

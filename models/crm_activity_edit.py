@@ -1,6 +1,6 @@
 """What people and rules do with CRM activities; whatever matters is told in the item's history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models import clock
 from models.access import reached
 from models.base import assign, count_change, find_named, linked
+from models.client import outside_bin
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import Reachable
@@ -21,12 +22,21 @@ from models.crm_activity import (
     CrmActivityKind,
     CrmActivityStatus,
 )
-from models.crm_activity_end import about, about_status, as_completed, complete_those, take_up
+from models.crm_activity_end import (
+    HAPPENED,
+    about,
+    about_status,
+    as_completed,
+    complete_those,
+    has_completed,
+    take_up,
+)
 from models.delivery import Delivery, DeliveryKind
 from models.errors import Conflict, Invalid, Problem
 from models.inputs import LONGEST_TEXT
 from models.installation import installation
 from models.item import Item, load_whole
+from models.occasion import Occasion, occurred
 from models.reminders import move_reminders, set_reminders, stop_reminders
 from models.stage_entry import Cause, CauseKind, sign
 from models.user import User
@@ -94,7 +104,7 @@ async def take_client(session: AsyncSession, crm_activity: CrmActivity) -> None:
 
     The contact's, else the company's, else the lead's own. What is in the recycle bin is no client.
     """
-    item = crm_activity.item
+    item = crm_activity.its_item
     await load_whole(session, item, reachable=True)
     if item.contact is not None and item.contact.deleted_at is None:
         crm_activity.contact = item.contact
@@ -128,7 +138,9 @@ async def _note(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) 
     set_reminders(session, crm_activity, ())
     await session.flush()
     text = f"Noted {crm_activity.direction} {_called(crm_activity)}{_came_of(crm_activity)}"
-    _tell(session, crm_activity, text, cause)
+    _tell(session, crm_activity, text, cause, happened=True)
+    if crm_activity.kind not in WRITTEN:
+        _has_completed(session, crm_activity, cause)
 
 
 async def note_sent(session: AsyncSession, delivery: Delivery, cause: Cause) -> None:
@@ -157,7 +169,13 @@ async def note_sent(session: AsyncSession, delivery: Delivery, cause: Cause) -> 
     session.add(crm_activity)
     await session.flush()
     delivery.crm_activity_id = crm_activity.id
-    _tell(session, crm_activity, f"Sent {_called(crm_activity)} to {delivery.recipient}.", cause)
+    text = f"Sent {_called(crm_activity)} to {delivery.recipient}"
+    _tell(session, crm_activity, f"{text}.", cause, happened=True)
+    if kind is CrmActivityKind.EMAIL:
+        occasion = Occasion(
+            trigger="email_sent", item_ids=(delivery.item_id,), cause=cause, text=text
+        )
+        occurred(session, occasion)
 
 
 async def change_crm_activity(
@@ -174,6 +192,7 @@ async def change_crm_activity(
     old = crm_activity.starts_at
     assign(crm_activity, fields)
     _check(crm_activity)
+    _keep_client(crm_activity, sent)
     if sorted(set(minutes), reverse=True) != crm_activity.minutes_before:
         count_change(crm_activity, "subject")
         set_reminders(session, crm_activity, minutes)
@@ -205,7 +224,7 @@ async def _follow(
         move_reminders(session, crm_activity)
         before, after = [await _local(session, each) for each in (old, crm_activity.starts_at)]
         text = f"Moved {_called(crm_activity)} from {before} to {after}."
-        line = about(crm_activity.item, crm_activity.id, text)
+        line = about(crm_activity.told_in, crm_activity.id, text)
         line.field = "starts_at"
         line.old, line.new = old.isoformat(), crm_activity.starts_at.isoformat()
         sign(line, cause)
@@ -222,9 +241,11 @@ async def complete_crm_activity(
     how = Completion.PERSON if cause.kind is CauseKind.PERSON else Completion.RULE
     await complete_those(session, [crm_activity.id], how, by=cause.user, **also)
     text = f"Completed {_called(crm_activity)}{_came_of(crm_activity)}"
-    line = about_status(crm_activity.item, crm_activity.id, text, CrmActivityStatus.COMPLETED)
+    line = about_status(crm_activity.its_item, crm_activity.id, text, CrmActivityStatus.COMPLETED)
+    line.kind = HAPPENED.get(crm_activity.kind, line.kind)
     sign(line, cause)
     session.add(line)
+    _has_completed(session, crm_activity, cause)
 
 
 async def reopen_crm_activity(
@@ -236,9 +257,12 @@ async def reopen_crm_activity(
     if crm_activity.kind in WRITTEN:
         called = crm_activity.called.capitalize()
         raise Conflict(f"{called} tells of what was written, and cannot be planned again.")
+    if crm_activity.item is None:
+        called = crm_activity.called.capitalize()
+        raise Conflict(f"{called} is of no item, and nothing is planned without one.")
     await take_up(session, crm_activity)
     text = f"Took up {_called(crm_activity)} again."
-    line = about_status(crm_activity.item, crm_activity.id, text, CrmActivityStatus.PLANNED)
+    line = about_status(crm_activity.its_item, crm_activity.id, text, CrmActivityStatus.PLANNED)
     sign(line, cause)
     session.add(line)
 
@@ -264,10 +288,37 @@ def _check(crm_activity: CrmActivity) -> None:
         raise Invalid(Problem("/ends_at", "It ends before it starts."))
 
 
-def _tell(session: AsyncSession, crm_activity: CrmActivity, text: str, cause: Cause) -> None:
-    line = about(crm_activity.item, crm_activity.id, text)
+def _keep_client(crm_activity: CrmActivity, sent: Collection[str]) -> None:
+    """Refuse to take away the only client of a CRM activity that is of no item."""
+    if crm_activity.item is not None:
+        return
+    if outside_bin(crm_activity.contact) or outside_bin(crm_activity.company):
+        return
+    for name in ("contact_id", "company_id"):
+        if name in sent:
+            called = crm_activity.called.capitalize()
+            reason = f"{called} is of no item: without this client it would be nobody's."
+            raise Invalid(Problem(f"/{name}", reason))
+
+
+def _tell(
+    session: AsyncSession,
+    crm_activity: CrmActivity,
+    text: str,
+    cause: Cause,
+    *,
+    happened: bool = False,
+) -> None:
+    line = about(crm_activity.told_in, crm_activity.id, text)
+    if happened:
+        line.kind = HAPPENED.get(crm_activity.kind, line.kind)
     sign(line, cause)
     session.add(line)
+
+
+def _has_completed(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) -> None:
+    item, called = crm_activity.its_item, _called(crm_activity)
+    has_completed(session, item, crm_activity.kind, called, cause)
 
 
 def _called(crm_activity: CrmActivity) -> str:

@@ -12,16 +12,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.base import assign
+from models.client import Client
 from models.crm_activity import (
     Completion,
     CrmActivity,
+    CrmActivityKind,
     CrmActivityStatus,
     planned_for,
 )
-from models.history import HistoryEntry, HistoryKind, about_item
+from models.history import HistoryEntry, HistoryKind, about_client, about_item
 from models.item import Item
+from models.occasion import CrmActivityOccasion, occurred
 from models.reminders import move_reminders, stop_reminders_of
+from models.stage_entry import Cause, sign
 from models.user import User
+
+HAPPENED: Mapping[CrmActivityKind, HistoryKind] = {
+    CrmActivityKind.CALL: HistoryKind.CALL,
+    CrmActivityKind.EMAIL: HistoryKind.EMAIL,
+    CrmActivityKind.MESSAGE: HistoryKind.MESSAGE,
+}
+"""How history calls it when somebody was talked or written to; what is planned is not that yet."""
 
 
 async def complete_those(
@@ -83,13 +94,10 @@ async def _assign(
     )
 
 
-async def complete_left(
-    session: AsyncSession, items: Sequence[Item], *, by: User | None
-) -> list[HistoryEntry]:
+async def complete_left(session: AsyncSession, items: Sequence[Item], cause: Cause) -> None:
     """Complete what completes itself now that these items leave their stages.
 
     In few statements for any number of items, of whom none has entered another stage yet.
-    Returns the lines for their history, to be signed.
     """
     by_id = {item.id: item for item in items}
     rows = await session.execute(
@@ -105,17 +113,30 @@ async def complete_left(
     )
     found = rows.all()
     if not found:
-        return []
-    await complete_those(session, [row.id for row in found], Completion.STAGE_CHANGE, by=by)
-    return [
-        about_status(
-            by_id[row.item_id],
-            row.id,
-            f"The item left the stage: {row.kind} {row.id} «{row.subject}» is completed.",
-            CrmActivityStatus.COMPLETED,
-        )
-        for row in found
-    ]
+        return
+    known = [row.id for row in found]
+    await complete_those(session, known, Completion.STAGE_CHANGE, by=cause.user)
+    for row in found:
+        item, called = by_id[row.item_id], f"{row.kind} {row.id} «{row.subject}»"
+        text = f"The item left the stage: {called} is completed."
+        line = about_status(item, row.id, text, CrmActivityStatus.COMPLETED)
+        sign(line, cause)
+        session.add(line)
+        has_completed(session, item, row.kind, called, cause)
+
+
+def has_completed(
+    session: AsyncSession, item: Item, kind: CrmActivityKind, called: str, cause: Cause
+) -> None:
+    """Let triggers know that something planned for an item, or noted, is completed."""
+    occasion = CrmActivityOccasion(
+        trigger="activity_completed",
+        item_ids=(item.id,),
+        cause=cause,
+        text=f"{called[0].upper()}{called[1:]} is completed",
+        kind=kind,
+    )
+    occurred(session, occasion)
 
 
 def about_status(
@@ -128,8 +149,10 @@ def about_status(
     return line
 
 
-def about(item: Item, crm_activity_id: int, text: str) -> HistoryEntry:
-    """Write a line about a CRM activity into the history of its item."""
+def about(item: Item | Client, crm_activity_id: int, text: str) -> HistoryEntry:
+    """Write a line about a CRM activity into the history of its item, or else of its client."""
+    if not isinstance(item, Item):
+        return about_client(item, HistoryKind.CRM_ACTIVITY, text)
     line = about_item(item, HistoryKind.CRM_ACTIVITY, text)
     line.subject_type, line.subject_id = "crm activity", crm_activity_id
     return line

@@ -1,25 +1,24 @@
 """The database: engine, transactions, and the news that an agenda has changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
+from models.locking import TRIES, lost_a_race
 from models.outbox import untold
+from models.triggering import fire_triggers
+
+Outcome = TypeVar("Outcome")
 
 POSTGRES_POOL = 10
 SQLITE_POOL = 4
-TRIES = 3
-"""How often a transaction is tried that PostgreSQL ended for the sake of another."""
-
-LOST_A_RACE = {"40001", "40P01", "55P03"}
-"""Serialization failure, deadlock, lock timeout."""
 
 
 class Database:
@@ -47,7 +46,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """Open a session, commit at the end, roll back on any error."""
+        """Open a session, commit at the end, roll back on any error.
+
+        What has happened in it and may move items has its effect before the commit.
+        """
         async with AsyncExitStack() as stack:
             if self._writer is not None:
                 await stack.enter_async_context(self._writer)
@@ -56,7 +58,20 @@ class Database:
             )
             async with session.begin():
                 yield session
+                await fire_triggers(session)
         self._announce(session)
+
+    async def tried(self, work: Callable[[AsyncSession], Awaitable[Outcome]]) -> Outcome:
+        """Do the work in a transaction of its own, again where that only lost a race."""
+        for _ in range(TRIES - 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except DBAPIError as error:
+                if not lost_a_race(error):
+                    raise
+        async with self.transaction() as session:
+            return await work(session)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -72,24 +87,6 @@ class Database:
         if untold(session):
             for listener in self._listeners:
                 listener()
-
-
-async def one_at_a_time(session: AsyncSession, *names: str) -> None:
-    """Wait for whoever has claimed one of these names, then claim all until the transaction ends.
-
-    So what must be there once only is looked for and made by one at a time; on SQLite everything
-    is. Names are claimed after items are locked, before contacts.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        for name in sorted(set(names)):
-            await session.execute(
-                select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))
-            )
-
-
-def lost_a_race(error: BaseException) -> bool:
-    """Tell whether the database ended a transaction only for the sake of another."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in LOST_A_RACE
 
 
 def _postgres(url: str, pool_size: int) -> AsyncEngine:

@@ -31,8 +31,10 @@ from models.errors import NotFound
 from models.history import HistoryKind, about_item
 from models.installation import installation
 from models.item import Item, lock_item
+from models.occasion import DocumentOccasion, occurred
 from models.provenance import MadeByRun
 from models.signing import is_signed, signature
+from models.stage_entry import Cause
 from models.user import User
 
 PATH = "/v1/d"
@@ -64,9 +66,9 @@ class DocumentContent(BaseModel):
 
 
 class DocumentNews(StrEnum):
-    """What can happen to a document that somebody may wait for."""
+    """What can happen to a document that triggers wait for."""
 
-    MADE = "made"
+    MADE = "created"
     VIEWED = "viewed"
 
 
@@ -236,6 +238,7 @@ async def finish_document(  # noqa: PLR0913 - all that is known of it then
     docx: bytes,
     pdf: bytes | None,
     pages: int | None,
+    cause: Cause,
 ) -> None:
     """Store a document of a locked item that has been made, under a number that it has taken."""
     document.number, document.number_text = number, number_text
@@ -244,7 +247,7 @@ async def finish_document(  # noqa: PLR0913 - all that is known of it then
     document.pages = pages
     document.made_at = clock.now()
     await session.flush()
-    await _tell(session, document, DocumentNews.MADE)
+    await _tell(session, document, DocumentNews.MADE, cause)
 
 
 async def file_of(session: AsyncSession, document: Document, *, pdf: bool | None) -> DocumentFile:
@@ -334,20 +337,30 @@ async def note_view(session: AsyncSession, document: Document) -> None:
     if views is not None and views <= MOST_VIEWS:
         session.add(DocumentView(document_id=document.id))
     if views == 1:
-        await _tell(session, document, DocumentNews.VIEWED)
+        await _tell(session, document, DocumentNews.VIEWED, Cause.client())
 
 
-async def _tell(session: AsyncSession, document: Document, news: DocumentNews) -> None:
+async def _tell(
+    session: AsyncSession, document: Document, news: DocumentNews, cause: Cause
+) -> None:
     """Write into history that a document was made, or opened for the first time.
 
-    Its item is locked: here, and only here, is known what may move it.
+    Its item is locked, and triggers hear of it.
     """
     said = {
-        DocumentNews.MADE: f"«{document.full_title}» was made.",
-        DocumentNews.VIEWED: f"«{document.full_title}» was opened through its public link.",
+        DocumentNews.MADE: f"«{document.full_title}» was made",
+        DocumentNews.VIEWED: f"«{document.full_title}» was opened through its public link",
     }[news]
-    session.add(_line(document, said, run_id=document.made_by_run_id))
+    session.add(_line(document, f"{said}.", run_id=document.made_by_run_id))
     await session.flush()
+    occasion = DocumentOccasion(
+        trigger="document_created" if news is DocumentNews.MADE else "document_viewed",
+        item_ids=(document.item_id,),
+        cause=cause,
+        text=said,
+        template_id=document.template_id,
+    )
+    occurred(session, occasion)
 
 
 def _line(

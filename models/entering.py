@@ -1,6 +1,7 @@
 """Entering a stage: the one way into a stage entry, and out of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -18,7 +19,15 @@ from models.payment import mark_paid
 from models.pipeline import Pipeline, Stage, StageKind
 from models.rule import present, rules_of
 from models.rule_run import OPEN, RuleRun, RunState, finish_run, needs_rows, next_due, ran_before
-from models.stage_entry import Automation, Cause, CauseKind, StageEntry, lock_entries, sign
+from models.stage_entry import (
+    Automation,
+    Cause,
+    CauseKind,
+    StageEntry,
+    chain_to,
+    lock_entries,
+    sign,
+)
 
 MOST_LINKS = 100
 MOST_ENTRIES = 200
@@ -94,13 +103,14 @@ async def _enter(
     cause: Cause,
     automation: Automation,
 ) -> list[StageEntry]:
+    if cause.kind is CauseKind.RESTORE:
+        automation = Automation.SKIP
+    cause = replace(cause, automation=automation)
     root_id, depth = await _chain(session, cause)
     won = [item for item, stage in placed if stage.kind is StageKind.WON]
     # Before rules of the new stage count from the payment.
     await mark_paid(session, [item for item in won if isinstance(item, Invoice)], cause)
     left = await _leave(session, [item for item, _ in placed], cause, "left the stage")
-    if cause.kind is CauseKind.RESTORE:
-        automation = Automation.SKIP
     entries = []
     for item, stage in placed:
         item.pipeline = stage.pipeline
@@ -112,8 +122,10 @@ async def _enter(
             cause=cause.kind,
             cause_user=cause.user,
             cause_run=cause.run,
+            cause_trigger=cause.trigger,
             automation=automation,
             root_id=root_id,
+            parent_id=None if cause.parent is None else cause.parent.id,
             depth=depth,
             runs=[],
         )
@@ -167,15 +179,13 @@ async def _leave(
             entry.left_at = clock.now()
             left[entry.item_id] = entry
         for run in reversed(entry.runs):  # From below, as the end of one is felt by the next.
-            if run.is_open and run is not cause.run and not _stays(run, for_good=for_good):
+            if run.is_open and run is not cause.acting and not _stays(run, for_good=for_good):
                 await finish_run(session, run, RunState.DROPPED, reason, by=cause.user)
     if for_good:
         await let_rest(session, known)
     elif left:
         moved = [item for item in there if item.id in left]
-        for line in await complete_left(session, moved, by=cause.user):
-            sign(line, cause)
-            session.add(line)
+        await complete_left(session, moved, cause)
     return left
 
 
@@ -249,9 +259,9 @@ def must_fit(item: Item, stage: Stage, *, new_pipeline: bool = False) -> None:
 
 async def _chain(session: AsyncSession, cause: Cause) -> tuple[int | None, int]:
     """Return root and depth of an entry with this cause; people begin a chain anew."""
-    if cause.run is None:
+    parent = cause.parent
+    if parent is None:
         return None, 0
-    parent = cause.run.stage_entry
     root_id, depth = parent.root_id or parent.id, parent.depth + 1
     opened = await session.scalar(
         select(func.count())
@@ -268,26 +278,19 @@ async def _chain(session: AsyncSession, cause: Cause) -> tuple[int | None, int]:
 
 async def _path_to(session: AsyncSession, entry: StageEntry) -> str:
     """Return the whole chain of causes that led to an entry, first to last, in words."""
-    parent = select(RuleRun.stage_entry_id.label("entry_id"), RuleRun.id.label("run_id")).subquery()
-    chain = (
-        select(StageEntry.id, StageEntry.cause_run_id, StageEntry.depth)
-        .where(StageEntry.id == entry.id)
-        .cte("chain", recursive=True)
-    )
-    chain = chain.union_all(
-        select(StageEntry.id, StageEntry.cause_run_id, StageEntry.depth)
-        .join(parent, parent.c.entry_id == StageEntry.id)
-        .join(chain, chain.c.cause_run_id == parent.c.run_id)
-    )
+    chain = chain_to(entry.id)
     steps = await session.execute(
-        select(Item.type, Item.id, Stage.name)
+        select(Item.type, Item.id, Stage.name, StageEntry.cause_trigger_id)
         .select_from(chain)
         .join(StageEntry, StageEntry.id == chain.c.id)
         .join(Item, Item.id == StageEntry.item_id)
         .join(Stage, Stage.id == StageEntry.stage_id)
         .order_by(chain.c.depth)
     )
-    return " → ".join(f"{kind} {item_id} in «{stage}»" for kind, item_id, stage in steps)
+    return " → ".join(
+        f"{kind} {item_id} in «{stage}»" + ("" if trigger is None else f" by trigger {trigger}")
+        for kind, item_id, stage, trigger in steps
+    )
 
 
 async def _line(

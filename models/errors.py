@@ -62,8 +62,12 @@ class InvalidRule(Invalid):
     """A rule that could never run as written is refused when it is saved."""
 
 
+class InvalidTrigger(Invalid):
+    """A trigger that could never move an item as written is refused when it is saved."""
+
+
 class LoopDetected(CrmError):
-    """Rules move items in a circle; the message holds the whole path."""
+    """Rules and triggers move items in a circle; the message holds the whole path."""
 
 
 class ActionFailed(CrmError):

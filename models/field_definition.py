@@ -16,6 +16,7 @@ from models.fields import Catalogue, Field, FieldKind
 from models.item_type import ItemType
 from models.pipeline import Pipeline, Stage
 from models.rule import Rule, RuleVersion, present
+from models.trigger import Trigger, triggers_where
 
 MOST_DEFINITIONS = 100
 """Custom fields that items of one type can have."""
@@ -125,8 +126,9 @@ async def change_definition(
 
 
 async def remove_definition(session: AsyncSession, definition: FieldDefinition) -> None:
-    """Delete a locked definition that no rule speaks of; items keep their values."""
-    if uses := await _rules_on(session, definition):
+    """Delete a locked definition that no rule or trigger speaks of; items keep their values."""
+    uses = [*await _rules_on(session, definition), *await _triggers_on(session, definition)]
+    if uses:
         raise Conflict(
             f"Custom field {definition.name} of {definition.item_type}s is still used: "
             f"{the_first(uses)}."
@@ -167,13 +169,43 @@ async def _rules_on(session: AsyncSession, definition: FieldDefinition) -> list[
         .options(joinedload(Rule.version))
         .order_by(Rule.id)
     )
-    name = rf"(\.\s*|\[\s*['\"])\s*{definition.name}(?!\w)"
-    mention = re.compile(rf"\b{CUSTOM}(['\"]\s*\])?\s*{name}", re.ASCII)
+    mention = _mention_of(definition)
     return [
         f"rule {rule.id} «{present(rule).title}»"
         for rule in rules
         if any(map(mention.search, _texts_in(_said_by(present(rule)))))
     ]
+
+
+async def _triggers_on(session: AsyncSession, definition: FieldDefinition) -> list[str]:
+    """Return the triggers that speak of a custom field, in words."""
+    triggers = await session.scalars(
+        triggers_where()
+        .join(Trigger.stage)
+        .join(Stage.pipeline)
+        .where(
+            Pipeline.item_type == definition.item_type,
+            or_(
+                *(
+                    cast(text, Text).contains(CUSTOM)
+                    for text in (Trigger.settings, Trigger.conditions)
+                )
+            ),
+        )
+        .order_by(Trigger.id)
+    )
+    mention = _mention_of(definition)
+    return [
+        trigger.called
+        for trigger in triggers
+        if any(map(mention.search, _texts_in([trigger.settings, trigger.conditions])))
+    ]
+
+
+def _mention_of(definition: FieldDefinition) -> re.Pattern[str]:
+    """Return what finds a custom field in the texts of rules and triggers."""
+    name = rf"(\.\s*|\[\s*['\"])\s*{definition.name}(?!\w)"
+    return re.compile(rf"\b{CUSTOM}(['\"]\s*\])?\s*{name}", re.ASCII)
 
 
 def _said_by(version: RuleVersion) -> list[Any]:

@@ -1,11 +1,12 @@
 """History: one line for everything that happened, outliving what it speaks of."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
-from sqlalchemy import Index, Select, or_, select
+from sqlalchemy import ColumnElement, Index, Select, and_, case, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.access import within_reach
+from models.access import MANAGING, client_within_reach, within_reach
 from models.base import Base, EnumText, Record, having
 from models.company import Company
 from models.contact import Contact
@@ -16,13 +17,23 @@ from models.user import User
 LONGEST_TOLD = 80
 """Characters of a value in the sentence of a history entry; the entry itself keeps all."""
 
+LONGEST_ADDRESS = 1000
+"""Characters of the address of a list."""
+
+NO_ID = 0
+"""Stands for the id of what a line speaks of, where that is a whole list."""
+
 
 class HistoryKind(StrEnum):
     """`information` is what people and rules write on purpose; `rule run` what became of a rule.
 
-    `crm activity` is when one was planned, noted, completed, postponed or deleted, `delivery`
-    what became of one that left the house, `booking` when somebody or something was booked, or
-    is free again, `document` when one was made, opened through its link, or that was revoked.
+    `linked` and `unlinked` tell of a client tied to an item or taken from it; two clients are never
+    merged. `e-mail`, `call` and `message` are those with the client, in or out; `crm activity` is
+    when anything was planned, postponed or deleted, and what else was noted or completed.
+    `delivery` is what became of one that left the house, `booking` when somebody or something was
+    booked, or is free again, `document` when one was made, opened through its link, or that was
+    revoked. `exported` is a whole list that somebody took as CSV, `viewed` that somebody looked at
+    an item.
     """
 
     INFORMATION = "information"
@@ -39,13 +50,28 @@ class HistoryKind(StrEnum):
     DELIVERY = "delivery"
     BOOKING = "booking"
     DOCUMENT = "document"
+    EMAIL = "e-mail"
+    CALL = "call"
+    MESSAGE = "message"
+    EXPORTED = "exported"
+    VIEWED = "viewed"
+
+
+CONFIDENTIAL = (
+    HistoryKind.CRM_ACTIVITY,
+    HistoryKind.EMAIL,
+    HistoryKind.CALL,
+    HistoryKind.MESSAGE,
+)
+"""What tells of CRM activities, and so is for those who see these."""
 
 
 class HistoryEntry(Record, Base, kw_only=True):
     """`subject` is what the line speaks of ("contact 7"); `item_id` in whose history it stands.
 
     It points at nothing with foreign keys. Pipeline, stage and responsible are those of the item
-    at that time. Without an author it was *automation*: the rule and run say which.
+    at that time. Without an author it was *automation*: the rule and run say which, or the
+    trigger; where none is said, it was somebody outside.
     """
 
     __tablename__ = "history_entries"
@@ -56,6 +82,10 @@ class HistoryEntry(Record, Base, kw_only=True):
         Index(None, "author_id", "id"),
         Index(None, "rule_id", "id"),
         Index(None, "run_id", "id"),
+        Index(None, "trigger_id", "id"),
+        Index(None, "responsible_id", "id"),
+        Index(None, "stage_id", "id"),
+        Index(None, "subject_type", "subject_id", "id"),
         Record.options,
     )
 
@@ -68,6 +98,7 @@ class HistoryEntry(Record, Base, kw_only=True):
     author_id: Mapped[int | None] = mapped_column(default=None)
     rule_id: Mapped[int | None] = mapped_column(default=None)
     run_id: Mapped[int | None] = mapped_column(default=None)
+    trigger_id: Mapped[int | None] = mapped_column(default=None)
     pipeline_id: Mapped[int | None] = mapped_column(default=None)
     stage_id: Mapped[int | None] = mapped_column(default=None)
     responsible_id: Mapped[int | None] = mapped_column(default=None)
@@ -98,6 +129,19 @@ def about_client(client: Contact | Company, kind: HistoryKind, text: str) -> His
     )
 
 
+def about_list(name: str, path: str, query: str, count: int, *, by_id: int) -> HistoryEntry:
+    """Write a line about a whole list that somebody took, which is of no item and has no id."""
+    rows = "1 row" if count == 1 else f"{count} rows"
+    which = f"{path}?{query}" if query else path
+    return HistoryEntry(
+        kind=HistoryKind.EXPORTED,
+        text=f"Exported {rows} of {_in_short(which, LONGEST_ADDRESS)} as CSV.",
+        subject_type=name,
+        subject_id=NO_ID,
+        author_id=by_id,
+    )
+
+
 def said(value: object) -> str | None:
     """Return a value as history keeps it; nothing is None."""
     match value:
@@ -117,18 +161,41 @@ def change_in_words(title: str, old: str | None, new: str | None) -> str:
     return f"{title}: {_in_short(old)} → {_in_short(new)}"
 
 
-def _in_short(value: str | None) -> str:
+def _in_short(value: str | None, longest: int = LONGEST_TOLD) -> str:
     if value is None:
         return "(empty)"
-    return value if len(value) <= LONGEST_TOLD else f"{value[:LONGEST_TOLD]}…"
+    return value if len(value) <= longest else f"{value[:longest]}…"
 
 
-def history_where(**values: object) -> Select[HistoryEntry]:
-    """Return the lines that have these values, None meaning any."""
-    return having(select(HistoryEntry), **values)
+def history_where(
+    *, kind: Collection[HistoryKind] | None = None, **values: object
+) -> Select[HistoryEntry]:
+    """Return the lines of these kinds that have these values, None meaning any."""
+    wanted = having(select(HistoryEntry), **values)
+    return wanted if kind is None else wanted.where(HistoryEntry.kind.in_(kind))
 
 
-def history_for(by: User, **values: object) -> Select[HistoryEntry]:
-    """Return the lines with these values that tell of no item, or of one in somebody's reach."""
+def history_for(
+    by: User, *, kind: Collection[HistoryKind] | None = None, **values: object
+) -> Select[HistoryEntry]:
+    """Return the lines with these values that somebody may read.
+
+    Managers and administrators read all. Agents read what tells of an item in their reach, or of
+    none. What was said with a client is for whoever reaches any item of theirs, or said it; who
+    took which list is not for agents.
+    """
+    wanted = history_where(kind=kind, **values)
+    if by.role in MANAGING:
+        return wanted
     reached = select(Item.id).where(Item.id == HistoryEntry.item_id, within_reach(by))
-    return history_where(**values).where(or_(HistoryEntry.item_id.is_(None), reached.exists()))
+    open_to_all = or_(HistoryEntry.kind.not_in(CONFIDENTIAL), HistoryEntry.author_id == by.id)
+    of_client = or_(open_to_all, client_within_reach(by, _id_of("contact"), _id_of("company")))
+    return wanted.where(
+        or_(reached.exists(), and_(HistoryEntry.item_id.is_(None), of_client)),
+        HistoryEntry.kind != HistoryKind.EXPORTED,
+    )
+
+
+def _id_of(subject_type: str) -> ColumnElement[int | None]:
+    """Return the id of what a line speaks of, where it is one of these; else NULL."""
+    return case((HistoryEntry.subject_type == subject_type, HistoryEntry.subject_id))

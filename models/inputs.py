@@ -23,6 +23,9 @@ LONGEST_TEXT = 20_000
 MOST_IN_A_LIST = 50
 LAST_YEAR = 9999
 
+RowId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
+"""How settings name a row: what no table could hold is refused before one is asked."""
+
 CURRENCY = re.compile(r"[A-Z]{3}")
 
 

@@ -1,6 +1,6 @@
 """Items: leads, deals, quotes and invoices, one table, so that all else can point at any."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -185,6 +185,20 @@ async def lock_item(session: AsyncSession, item_id: int, kind: type[Item] = Item
     return item
 
 
+async def lock_items(session: AsyncSession, item_ids: Collection[int]) -> dict[int, Item]:
+    """Return those of these items that there are, by id, locked as `lock_item` does, and whole."""
+    locked = await session.scalars(
+        select(Item)
+        .where(Item.id.in_(item_ids))
+        .order_by(Item.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    items = {item.id: item for item in locked}
+    await session.execute(select(Item).where(Item.id.in_(items)).options(*_AROUND))
+    return items
+
+
 async def find_item(
     session: AsyncSession, item_id: int, kind: type[Item] = Item, *, lock: bool = False
 ) -> Item:
@@ -214,6 +228,16 @@ async def count_standing(session: AsyncSession, stage_ids: Sequence[int]) -> int
     return found or 0
 
 
+_AROUND = (
+    joinedload(Item.pipeline),
+    joinedload(Item.stage),
+    joinedload(Item.responsible),
+    joinedload(Item.creator),
+    joinedload(Item.contact),
+    joinedload(Item.company),
+)
+
+
 async def load_whole(
     session: AsyncSession, item: Item, *, reachable: bool = False, products: bool = False
 ) -> None:
@@ -222,14 +246,7 @@ async def load_whole(
     `reachable` adds phones and e-mails of all clients, `products` the rows. What was never
     loaded is loaded; what the transaction has changed stays changed.
     """
-    options: list[ExecutableOption] = [
-        joinedload(Item.pipeline),
-        joinedload(Item.stage),
-        joinedload(Item.responsible),
-        joinedload(Item.creator),
-        joinedload(Item.contact),
-        joinedload(Item.company),
-    ]
+    options: list[ExecutableOption] = [*_AROUND]
     if reachable:
         options += [
             joinedload(Item.contact).selectinload(Contact.contact_points),

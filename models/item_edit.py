@@ -1,9 +1,9 @@
 """What people do with items: create, move and edit them, each real change kept in history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,22 +19,31 @@ from models.custom_fields import custom_changes, with_custom
 from models.entering import create_item
 from models.errors import Invalid, Problem
 from models.fields import Catalogue
-from models.history import HistoryKind, about_item, change_in_words, said
+from models.history import HistoryEntry, HistoryKind, about_item, change_in_words, said
 from models.installation import installation
 from models.item import Item, Lead, find_item, item_contacts, type_of
 from models.item_move import may_run
+from models.occasion import Occasion, fields_changed, occurred
 from models.pipeline import Stage, find_stage_sent, first_stage
 from models.product import priced
 from models.product_row import ProductRow
 from models.retiming import RESPONSIBLE, retime
 from models.stage_entry import Automation, Cause, sign
 from models.timing import moment_of
+from models.triggering import fire_triggers
 from models.user import User
 
 ADDRESSES = frozenset({"phones", "emails"})
 
 COLLECTIONS = ADDRESSES | {"product_rows", "further_contact_ids"}
 """Fields that stand in tables of their own."""
+
+LINKS: Mapping[str, type[Contact | Company]] = {
+    "contact_id": Contact,
+    "company_id": Company,
+    "further_contact_ids": Contact,
+}
+"""Fields that tie an item to clients."""
 
 
 def items_where(
@@ -88,6 +97,8 @@ class Beginning:
 
 
 ANYWHERE = Beginning()
+
+SomeItem = TypeVar("SomeItem", bound=Item)
 
 
 async def add_item(
@@ -145,13 +156,21 @@ async def edit_item(
         # Rows of other tables count as a change of the item too: its version goes up.
         count_change(item, "title")
     await session.flush()
-    titles = []
+    told = []
     for name in changed:
-        titles += await _remember(session, item, name, old[name], new[name], cause)
+        told += await _remember(session, item, name, old[name], new[name], cause)
     timed_by = [each for name in changed for each in _timed_by(name, old[name], new[name])]
     if timed_by:
         await retime(session, item, timed_by, cause)
-    return titles
+    _let_triggers_know(session, item, told, cause)
+    return [each.title for each in told]
+
+
+async def after_triggers(session: AsyncSession, item: SomeItem) -> SomeItem:
+    """Return a whole item as triggers leave it, now that something has happened to it."""
+    if await fire_triggers(session):
+        await find_whole(session, item.id, type(item))
+    return item
 
 
 def _timed_by(name: str, old: Any, new: Any) -> list[str]:
@@ -256,7 +275,7 @@ class _Told(NamedTuple):
 
 async def _remember(
     session: AsyncSession, item: Item, name: str, old: Any, new: Any, cause: Cause
-) -> list[str]:
+) -> list[_Told]:
     if name == "custom":
         changes = [
             _Told(f"custom.{each.name}", each.title, said(each.old), said(each.new))
@@ -271,9 +290,54 @@ async def _remember(
         known = Catalogue.of(item.type).find(f"item.{field}")
         title = known.title if known else field.replace("_", " ").capitalize()
         changes = [_Told(field, title, said(old), said(new))]
+    if name in LINKS:
+        for line in _links(item, changes[0].field, LINKS[name], _ids(old), _ids(new)):
+            sign(line, cause)
+            session.add(line)
+    else:
+        for told in changes:
+            _write(session, item, told, cause)
+    return changes
+
+
+def _ids(value: int | list[int] | None) -> list[int]:
+    return value if isinstance(value, list) else in_order([value])
+
+
+def _links(
+    item: Item,
+    field: str,
+    kind: type[Contact | Company],
+    old: Sequence[int],
+    new: Sequence[int],
+) -> Iterator[HistoryEntry]:
+    """Yield a line for each client that was tied to an item, or taken from it, of whom it tells."""
+    gone = [(HistoryKind.UNLINKED, each) for each in old if each not in new]
+    come = [(HistoryKind.LINKED, each) for each in new if each not in old]
+    further = " as a further one" if field == "further_contacts" else ""
+    for done, client_id in gone + come:
+        subject = kind.__name__.lower()
+        line = about_item(item, done, f"{done.capitalize()} {subject} {client_id}{further}.")
+        line.subject_type, line.subject_id, line.field = subject, client_id, field
+        if done is HistoryKind.LINKED:
+            line.new = str(client_id)
+        else:
+            line.old = str(client_id)
+        yield line
+
+
+def _let_triggers_know(
+    session: AsyncSession, item: Item, changes: Sequence[_Told], cause: Cause
+) -> None:
+    if changes:
+        fields_changed(session, item, {each.field: each.title for each in changes}, cause)
     for told in changes:
-        _write(session, item, told, cause)
-    return [told.title for told in changes]
+        if told.kind is HistoryKind.RESPONSIBLE_CHANGED:
+            text = f"{told.new or 'Nobody'} is responsible for {item.called} now"
+            occasion = Occasion(
+                trigger="responsible_changed", item_ids=(item.id,), cause=cause, text=text
+            )
+            occurred(session, occasion)
 
 
 async def _called(session: AsyncSession, user_id: int | None) -> str | None:

@@ -12,9 +12,12 @@ from models.base import in_order
 from models.entering import enter_stage, enter_stages, must_fit
 from models.errors import Conflict, CrmError
 from models.item import Item, find_item
+from models.occasion import in_savepoint
+from models.outbox import untold
 from models.pipeline import Stage, StageKind, find_stage_sent, first_won_stage
 from models.rule import Rule, present, rules_of
-from models.stage_entry import Automation, Cause, StageEntry, present_entry
+from models.stage_entry import Automation, Cause, StageEntry, present_entries, present_entry
+from models.triggering import fire_triggers
 from models.user import User
 
 
@@ -68,12 +71,14 @@ class Started:
 class BulkMove:
     """One verdict per item, in the order asked, and the rules that start for those moved.
 
-    `destroys` counts the items that rules may delete: all that are moved, or none.
+    Where triggers move items on, the rules are those of where these end. `destroys` counts the
+    items that rules may delete there.
     """
 
     dry: bool
     verdicts: Sequence[Verdict]
     rules: Sequence[Started]
+    destroys: int
 
     @property
     def counts(self) -> Mapping[MoveOutcome, int]:
@@ -81,10 +86,6 @@ class BulkMove:
             outcome: sum(each.outcome is outcome for each in self.verdicts)
             for outcome in MoveOutcome
         }
-
-    @property
-    def destroys(self) -> int:
-        return self.counts[MoveOutcome.MOVED] if any(each.destroys for each in self.rules) else 0
 
 
 def may_run(by: User, automation: Automation) -> Automation:
@@ -97,12 +98,13 @@ def may_run(by: User, automation: Automation) -> Automation:
 async def move_item(
     session: AsyncSession, item: Item, stage_id: int, by: User, automation: Automation
 ) -> Move:
-    """Let a person move a locked item to a stage of its pipeline."""
+    """Let a person move a locked item to a stage of its pipeline; triggers may move it on."""
     stage = await find_stage_sent(session, stage_id)
     cause = Cause.person(by)
     entered = await enter_stage(session, item, stage, cause, automation=may_run(by, automation))
-    if entered is None:
-        return Move(item, await present_entry(session, item), changed=False)
+    if entered is None or await fire_triggers(session):
+        present = await present_entry(session, item)
+        return Move(item, present, changed=entered is not None)
     return Move(item, entered, changed=True)
 
 
@@ -135,39 +137,81 @@ async def move_items(
 ) -> BulkMove:
     """Let a person move many items to a stage; those that cannot be moved stay where they are.
 
-    A dry move changes nothing and tells what would come of it. Where a rule of the stage has one
-    of the destructive actions, the items that it would meet must be confirmed by their number, as
-    a dry move tells it; else nothing is moved (`Conflict`).
+    Each verdict has the entry where triggers leave its item. A dry move changes nothing and tells
+    what would come of it. Where a rule of a stage in which items end has one of the destructive
+    actions, the items that it would meet must be confirmed by their number, as a dry move tells
+    it; else nothing is moved (`Conflict`).
     """
     automation = may_run(by, asked.automation)
     stage = await find_stage_sent(session, asked.stage_id)
-    found = await _items(session, asked.item_ids, by, lock=not asked.dry)
+    try:
+        async with in_savepoint(session):
+            return await _move(session, asked, stage, by, automation, destructive)
+    except _OnlyLooking as looked:
+        untold(session).clear()
+        verdicts = [replace(each, stage_entry_id=None) for each in looked.foreseen.verdicts]
+        return replace(looked.foreseen, verdicts=verdicts)
+
+
+class _OnlyLooking(Exception):
+    """Takes back a move that was dry."""
+
+    def __init__(self, foreseen: BulkMove) -> None:
+        super().__init__()
+        self.foreseen = foreseen
+
+
+async def _move(
+    session: AsyncSession,
+    asked: Asked,
+    stage: Stage,
+    by: User,
+    automation: Automation,
+    destructive: Collection[str],
+) -> BulkMove:
+    """Move them, see where triggers leave them, and stop there if that is not what was wanted."""
+    found = await _items(session, asked.item_ids, by)
     wanted = dict.fromkeys(asked.item_ids)
     verdicts = [_verdict(item_id, found.get(item_id), stage, by) for item_id in wanted]
-    rules = await _rules(session, stage, automation, destructive)
-    foreseen = BulkMove(asked.dry, verdicts, rules)
-    if asked.dry:
-        return foreseen
-    if foreseen.destroys and foreseen.destroys != asked.confirm:
-        raise _unconfirmed(foreseen)
     movable = [found[each.item_id][0] for each in verdicts if each.outcome is MoveOutcome.MOVED]
     entries = await enter_stages(
         session, [(item, stage) for item in movable], Cause.person(by), automation=automation
     )
     entered = {entry.item.id: entry.id for entry in entries}
+    ends = dict.fromkeys(entered, stage.id)
+    if await fire_triggers(session):
+        entered |= await present_entries(session, entered)
+        ends = {item.id: item.stage_id for item in movable}
     told = [replace(each, stage_entry_id=entered.get(each.item_id)) for each in verdicts]
-    return replace(foreseen, verdicts=told)
+    rules = {
+        stage_id: await _rules(session, stage_id, automation, destructive)
+        for stage_id in dict.fromkeys(ends.values() or [stage.id])
+    }
+    deadly = {stage_id for stage_id, each in rules.items() if any(rule.destroys for rule in each)}
+    moved = BulkMove(
+        asked.dry,
+        told,
+        [rule for several in rules.values() for rule in several],
+        sum(stage_id in deadly for stage_id in ends.values()),
+    )
+    if asked.dry:
+        raise _OnlyLooking(moved)
+    if moved.destroys and moved.destroys != asked.confirm:
+        raise _unconfirmed(moved)
+    return moved
 
 
 async def _items(
-    session: AsyncSession, item_ids: Sequence[int], by: User, *, lock: bool
+    session: AsyncSession, item_ids: Sequence[int], by: User
 ) -> dict[int, tuple[Item, bool]]:
-    """Return the items there are by id, each with whether it is within reach."""
-    wanted = select(Item, within_reach(by)).where(Item.id.in_(in_order(item_ids)))
-    wanted = wanted.order_by(Item.id).execution_options(populate_existing=True)
-    if lock:
-        wanted = wanted.with_for_update(key_share=True, of=Item)
-    rows = await session.execute(wanted)
+    """Return the items there are by id, locked, each with whether it is within reach."""
+    rows = await session.execute(
+        select(Item, within_reach(by))
+        .where(Item.id.in_(in_order(item_ids)))
+        .order_by(Item.id)
+        .with_for_update(key_share=True, of=Item)
+        .execution_options(populate_existing=True)
+    )
     return {item.id: (item, bool(is_within)) for item, is_within in rows}
 
 
@@ -186,11 +230,11 @@ def _verdict(item_id: int, found: tuple[Item, bool] | None, stage: Stage, by: Us
 
 
 async def _rules(
-    session: AsyncSession, stage: Stage, automation: Automation, destructive: Collection[str]
+    session: AsyncSession, stage_id: int, automation: Automation, destructive: Collection[str]
 ) -> list[Started]:
     if automation is Automation.SKIP:
         return []
-    rules = await rules_of(session, stage.id, enabled_only=True)
+    rules = await rules_of(session, stage_id, enabled_only=True)
     return [_started(rule, destructive) for rule in rules]
 
 

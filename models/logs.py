@@ -7,7 +7,9 @@ import structlog
 
 from models.settings import Settings
 
-QUIET = ("aiosqlite", "asyncio", "alembic", "sqlalchemy", "temporalio", "uvicorn.access")
+QUIET = (
+    *("aiosqlite", "asyncio", "alembic", "mail.log", "sqlalchemy", "temporalio", "uvicorn.access"),
+)
 """Libraries of which only warnings are of interest."""
 
 

@@ -4,7 +4,7 @@ Nothing of what was sent is repeated but the beginning of a name that nobody kno
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -43,6 +43,23 @@ def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str
             hint = did_you_mean(sent, choices) if isinstance(sent, str) else ""
             return f"Input should be {_one_of(choices)}{hint}" if choices else error["msg"]
     return error["msg"].removeprefix("Value error, ")
+
+
+def pointer_to(error: ErrorDetails, location: Sequence[int | str], sent: object) -> str:
+    """Return the JSON pointer of an error's location, without pydantic's names of alternatives.
+
+    `location` begins within what was sent. Its last segment is kept if it names a missing field.
+    """
+    pointer, here = "", sent
+    for place, segment in enumerate(location):
+        if isinstance(here, Mapping) and segment in here:
+            here = here[str(segment)]
+        elif isinstance(here, Sequence) and isinstance(segment, int) and segment < len(here):
+            here = here[segment]
+        elif not (error["type"] == "missing" and place == len(location) - 1):
+            continue
+        pointer += "/" + str(segment).replace("~", "~0").replace("/", "~1")
+    return pointer
 
 
 def at_the_root(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:

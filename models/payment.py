@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models import clock
 from models.history import HistoryEntry, HistoryKind, about_item
 from models.item import Invoice
+from models.occasion import Occasion, fields_changed, occurred
 from models.retiming import retime
 from models.stage_entry import Cause, sign
 
@@ -21,13 +22,25 @@ async def mark_paid(
 ) -> None:
     """Let locked invoices be paid since then, by default now; those that are paid stay so.
 
-    Whatever pays an invoice comes through here. Of one that is new there is no more to tell.
+    Whatever pays an invoice comes through here. Of one that is new there is no more to tell; of
+    others triggers of what they are for hear too.
     """
     unpaid = [each for each in invoices if each.paid_at is None]
     for invoice in unpaid:
         invoice.paid_at = at or clock.now()
     known = [each for each in unpaid if inspect(each).persistent]
     await _tell(session, known, None, cause)
+    for invoice in known:
+        if invoice.source_item_id is not None:
+            occurred(
+                session,
+                Occasion(
+                    trigger="invoice_paid",
+                    item_ids=(invoice.source_item_id,),
+                    cause=cause,
+                    text=f"{invoice.called.capitalize()} «{invoice.title}» is paid",
+                ),
+            )
 
 
 async def mark_unpaid(session: AsyncSession, invoice: Invoice, cause: Cause) -> None:
@@ -46,6 +59,7 @@ async def _tell(
     await session.flush()
     for invoice in invoices:
         await retime(session, invoice, [PAID_AT], cause)
+        fields_changed(session, invoice, {PAID_AT: "Paid at"}, cause)
 
 
 def _line(invoice: Invoice, before: datetime | None, cause: Cause) -> HistoryEntry:

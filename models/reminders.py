@@ -143,7 +143,7 @@ async def _stop_some(session: AsyncSession, crm_activity_ids: Sequence[int]) -> 
 
 def is_to_come(crm_activity: "CrmActivity") -> bool:
     """Tell whether a CRM activity, whose item is loaded, is planned and not deleted."""
-    deleted_at = crm_activity.deleted_at or crm_activity.item.deleted_at
+    deleted_at = crm_activity.deleted_at or crm_activity.its_item.deleted_at
     return crm_activity.completed_at is None and deleted_at is None
 
 
@@ -248,7 +248,7 @@ async def remind(
                 each.due_at = None
                 each.reminded_at = now if reader else None
     if reader is not None:
-        item = crm_activity.item
+        item = crm_activity.its_item
         session.add(
             Notification(
                 recipient_id=reader.id,
@@ -287,7 +287,7 @@ def _in_words(crm_activity: "CrmActivity", reader: User, home: Installation) -> 
         day = format_skeleton("MMMEd", starts_at, tzinfo=zone, locale=locale)
         at = f"{day}, {at}"
     what = f"{_called(crm_activity, locale)} «{crm_activity.subject}»"
-    return f"{when[:1].upper()}{when[1:]}, {at}: {what} ({crm_activity.item.called})"
+    return f"{when[:1].upper()}{when[1:]}, {at}: {what} ({crm_activity.its_item.called})"
 
 
 def _called(crm_activity: "CrmActivity", locale: str) -> str:

@@ -17,6 +17,7 @@ from models.resource import Resource
 from models.rule import Rule
 from models.rule_run import count_waiting_in
 from models.stage_entry import Cause
+from models.trigger import Trigger
 from models.user import User
 
 
@@ -53,7 +54,7 @@ async def remove_resource(session: AsyncSession, resource: Resource) -> None:
 
 
 async def remove_stage(session: AsyncSession, stage: Stage) -> None:
-    """Delete a locked stage, and its rules, where no item stands and no rule run waits."""
+    """Delete a locked stage with rules and triggers, where no item stands, no rule run waits."""
     await _must_be_idle(session, f"Stage {stage.id} «{stage.name}»", [stage.id])
     await _delete_stages(session, [stage.id])
     # What is shown of a pipeline are its stages too: its version goes up.
@@ -66,7 +67,7 @@ async def remove_stage(session: AsyncSession, stage: Stage) -> None:
 
 
 async def remove_pipeline(session: AsyncSession, pipeline: Pipeline) -> None:
-    """Delete a locked pipeline with its stages and rules, if all of them are idle."""
+    """Delete a locked pipeline with stages, rules and triggers, if all of them are idle."""
     locked = await session.scalars(
         select(Stage.id)
         .where(Stage.pipeline_id == pipeline.id, Stage.deleted_at.is_(None))
@@ -95,9 +96,10 @@ async def _must_be_idle(session: AsyncSession, what: str, stage_ids: Sequence[in
 
 async def _delete_stages(session: AsyncSession, stage_ids: Sequence[int]) -> None:
     now = clock.now()
-    await session.execute(
-        update(Rule)
-        .where(Rule.stage_id.in_(stage_ids), Rule.deleted_at.is_(None))
-        .values(deleted_at=now)
-    )
+    for hanging in (Rule, Trigger):
+        await session.execute(
+            update(hanging)
+            .where(hanging.stage_id.in_(stage_ids), hanging.deleted_at.is_(None))
+            .values(deleted_at=now)
+        )
     await session.execute(update(Stage).where(Stage.id.in_(stage_ids)).values(deleted_at=now))

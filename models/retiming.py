@@ -5,18 +5,15 @@ calendar (working hours, holidays, a time zone, who is responsible) moves only w
 postponed by hand. What is due already stays due.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import or_, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
 from models.calendars import Calendars, calendars_for, counts_on_people
-from models.database import TRIES, Database, lost_a_race
 from models.item import Item
 from models.outbox import raise_agenda
 from models.rule import RuleVersion
@@ -29,9 +26,6 @@ from models.wait import follow_date, waiting_until
 FOLLOWING = (RunState.WAITING, RunState.HELD)
 
 RESPONSIBLE = "responsible_id"
-
-ITEMS_AT_ONCE = 200
-"""Whose runs are re-timed in one transaction."""
 
 
 class Retimed(NamedTuple):
@@ -75,7 +69,7 @@ async def retime(session: AsyncSession, item: Item, names: Collection[str], caus
     runs = [run for entry in entries for run in entry.runs]
     calendars = await calendars_for(session, [item], [run.version for run in runs])
     for run in runs:
-        if _waits(run) and run is not cause.run:
+        if _waits(run) and run is not cause.acting:
             anchor = _anchor(run, paths)
             if anchor is not None:
                 await _wait_anew(session, run, anchor, calendars, by=cause.user)
@@ -132,66 +126,6 @@ async def start_anew(session: AsyncSession, run: RuleRun, *, by: User) -> None:
         calendars = await calendars_for(session, [run.item], [run.version])
         await _wait_anew(session, run, run.anchor, calendars, by=by)
     raise_agenda(session, run.stage_entry)
-
-
-async def _waiting_items(session: AsyncSession, after: int) -> Sequence[int]:
-    """Return the next items, by id, for which runs wait whose time somebody has not set by hand."""
-    found = await session.scalars(
-        select(RuleRun.item_id)
-        .join(RuleRun.version)
-        .where(
-            RuleRun.item_id > after,
-            RuleRun.state.in_(FOLLOWING),
-            RuleRun.began_at.is_(None),
-            RuleRun.by_hand.is_(False),
-            RuleRun.due_at > clock.now(),
-        )
-        .distinct()
-        .order_by(RuleRun.item_id)
-        .limit(ITEMS_AT_ONCE)
-    )
-    return found.all()
-
-
-async def retimed(
-    database: Database, *, dry: bool = False
-) -> AsyncIterator[tuple[Sequence[int], list[Retimed]]]:
-    """Let whatever waits be due as calendars and zones are now; yield items and what changed.
-
-    Each batch of items is a transaction of its own. `dry` changes nothing.
-    """
-    after = 0
-    while True:
-        async with database.reading() as session:
-            item_ids = await _waiting_items(session, after)
-        if not item_ids:
-            return
-        after = item_ids[-1]
-        yield item_ids, await _in_transaction(database, item_ids, dry=dry)
-
-
-async def _in_transaction(
-    database: Database, item_ids: Sequence[int], *, dry: bool
-) -> list[Retimed]:
-    """Retime a batch; try again where the database ends it for the sake of a worker."""
-    for attempt in range(1, TRIES + 1):
-        changed: list[Retimed] = []
-        try:
-            with suppress(_OnlyLooking):
-                async with database.transaction() as session:
-                    changed += await retime_all(session, item_ids)
-                    if dry:
-                        raise _OnlyLooking
-        except DBAPIError as error:
-            if not lost_a_race(error) or attempt == TRIES:
-                raise
-        else:
-            return changed
-    raise AssertionError("unreachable")
-
-
-class _OnlyLooking(Exception):
-    """Takes back what was only tried."""
 
 
 async def retime_all(session: AsyncSession, item_ids: Sequence[int]) -> list[Retimed]:

@@ -24,6 +24,13 @@ class Uncertain(StrEnum):
     HOLD = "hold"
 
 
+class MailProtocol(StrEnum):
+    """How mail comes in: from any mail server, or from one that delivers to us as to its own."""
+
+    SMTP = "smtp"
+    LMTP = "lmtp"
+
+
 class WrongSettings(Exception):
     """Variables of the environment that mean nothing; names each, and says why, not its value."""
 
@@ -53,6 +60,12 @@ def _has_a_port(parts: SplitResult) -> bool:
 def _networks(names: str) -> str:
     for name in filter(None, names.replace(" ", "").split(",")):
         ip_network(name)  # Its ValueError names it.
+    return names
+
+
+def _mailboxes(names: str) -> str:
+    for name in filter(None, names.replace(" ", "").split(",")):
+        _address(name if "@" in name.lstrip("@") else f"anybody@{name.lstrip('@')}")
     return names
 
 
@@ -133,6 +146,24 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, AfterValidator(_address)] = Field(
         default="cuebook@example.com",
         description="Address that mail comes from; answers go to whoever is named as sender.",
+    )
+    inbound_mail_host: str = Field(
+        default="127.0.0.1", description="Address that is listened on for mail that comes in."
+    )
+    inbound_mail_port: int = Field(default=8025, description="Port for mail that comes in.")
+    inbound_mail_protocol: MailProtocol = Field(
+        default=MailProtocol.SMTP, description="`smtp` or `lmtp`: what is spoken there."
+    )
+    inbound_mail_for: Annotated[str, AfterValidator(_mailboxes)] = Field(
+        default="",
+        description="Addresses and domains, parted by commas, whose mail is taken; by default all. "
+        "Mail is never passed on.",
+    )
+    largest_mail: int = Field(
+        default=25 * 2**20,
+        ge=2**10,
+        le=2**30,
+        description="Bytes of the largest mail that is taken, over SMTP and over the API.",
     )
     message_gateway_url: Annotated[str, AfterValidator(_http)] | None = Field(
         default=None,

@@ -1,13 +1,13 @@
 """Stage entries: one stay of one item in one stage, and why it began."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, ScalarSelect, Select, select, text
+from sqlalchemy import CTE, ColumnElement, ForeignKey, Index, ScalarSelect, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
@@ -22,12 +22,17 @@ from models.keyset import Order
 from models.outbox import Outbox
 from models.pipeline import Stage
 from models.rule_run import DELIVER, ENDED, ON_THE_AGENDA, OPEN, RuleRun
+from models.trigger import Trigger
 from models.user import User
 
 
 class CauseKind(StrEnum):
+    """`client`: what came in from outside, such as a mail or a form."""
+
     PERSON = "person"
     RULE = "rule"
+    TRIGGER = "trigger"
+    CLIENT = "client"
     RESTORE = "restore"
 
 
@@ -40,15 +45,20 @@ class Automation(StrEnum):
 
 @dataclass(frozen=True)
 class Cause:
-    """Why an item enters or leaves a stage: a person, or the run of a rule.
+    """Why an item enters or leaves a stage: a person, the run of a rule, a trigger, the client.
 
-    `remark` is what history adds to the sentence that tells of an entry.
+    The run of a trigger is the one that brought its occasion about, `after` the entry that did,
+    being begun by another trigger. `remark` is what history adds to the sentence of an entry.
+    `automation` goes on to what triggers make of it: who wants no rules gets none.
     """
 
     kind: CauseKind
     user: User | None = None
     run: RuleRun | None = None
+    trigger: Trigger | None = None
+    after: "StageEntry | None" = None
     remark: str = ""
+    automation: Automation = Automation.RUN
 
     @property
     def user_id(self) -> int | None:
@@ -57,6 +67,20 @@ class Cause:
     @property
     def run_id(self) -> int | None:
         return None if self.run is None else self.run.id
+
+    @property
+    def trigger_id(self) -> int | None:
+        return None if self.trigger is None else self.trigger.id
+
+    @property
+    def acting(self) -> RuleRun | None:
+        """The run that is at work now, and so is not dropped by what it does itself."""
+        return self.run if self.kind is CauseKind.RULE else None
+
+    @property
+    def parent(self) -> "StageEntry | None":
+        """The entry from which this came; None where a person or a client begins anew."""
+        return self.after or (None if self.run is None else self.run.stage_entry)
 
     @classmethod
     def person(cls, user: User) -> Self:
@@ -68,6 +92,23 @@ class Cause:
         return cls(CauseKind.RULE, user=user, run=run)
 
     @classmethod
+    def by_trigger(cls, trigger: Trigger, user: User | None, before: Self) -> Self:
+        """Return the cause of a move by a trigger, as automation or as a user.
+
+        `before` is that of the occasion.
+        """
+        who = "automation" if user is None else user.name
+        remark = f" By {trigger.called}, as {who}."
+        return cls(
+            CauseKind.TRIGGER, user, before.run, trigger, before.after, remark, before.automation
+        )
+
+    @classmethod
+    def client(cls) -> Self:
+        """Return the cause of what somebody outside has done: written, called, opened a link."""
+        return cls(CauseKind.CLIENT)
+
+    @classmethod
     def restore(cls, user: User) -> Self:
         return cls(CauseKind.RESTORE, user=user)
 
@@ -75,7 +116,7 @@ class Cause:
 class StageEntry(Record, Outbox, Base, kw_only=True):
     """The stay and its agenda: its own outbox.
 
-    `root` began the chain of causes that led here, `depth` links ago.
+    `root` began the chain of causes that led here, `depth` links ago; `parent` was the last of it.
     """
 
     __tablename__ = "stage_entries"
@@ -90,6 +131,7 @@ class StageEntry(Record, Outbox, Base, kw_only=True):
         Index(None, "item_id"),
         Index(None, "root_id"),
         Index(None, "stage_id", "id"),
+        Index(None, "cause_trigger_id", "id"),
         Index(
             "ix_stage_entries_untold",
             "id",
@@ -114,8 +156,11 @@ class StageEntry(Record, Outbox, Base, kw_only=True):
     cause_run: Mapped[RuleRun | None] = relationship(
         default=None, lazy="raise_on_sql", foreign_keys=cause_run_id
     )
+    cause_trigger_id: Mapped[int | None] = mapped_column(ForeignKey(Trigger.id), init=False)
+    cause_trigger: Mapped[Trigger | None] = relationship(default=None, lazy="raise_on_sql")
     automation: Mapped[Automation] = mapped_column(EnumText(Automation), default=Automation.RUN)
     root_id: Mapped[int | None] = mapped_column(ForeignKey("stage_entries.id"), default=None)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("stage_entries.id"), default=None)
     depth: Mapped[int] = mapped_column(default=0)
     runs: Mapped[list[RuleRun]] = relationship(
         default_factory=list,
@@ -230,8 +275,9 @@ async def lock_entries(
 
 
 def sign(line: HistoryEntry, cause: Cause) -> None:
-    """Say in a line of history who did it: a person, or a rule in one of its runs."""
+    """Say in a line of history who did it: a person, a trigger, or a rule in one of its runs."""
     line.author_id = cause.user_id
+    line.trigger_id = cause.trigger_id
     if cause.run is not None:
         line.rule_id = cause.run.rule_id
         line.run_id = cause.run.id
@@ -245,9 +291,20 @@ async def present_entry(session: AsyncSession, item: Item) -> StageEntry:
     return found.one()
 
 
+async def present_entries(session: AsyncSession, item_ids: Collection[int]) -> dict[int, int]:
+    """Return the ids of the stays that these items are in, by item; in the bin they are in none."""
+    rows = await session.execute(
+        select(StageEntry.item_id, StageEntry.id).where(
+            StageEntry.item_id.in_(item_ids), StageEntry.left_at.is_(None)
+        )
+    )
+    return dict(rows.all())
+
+
 _TO_SHOW = (
     joinedload(StageEntry.item, innerjoin=True),
     joinedload(StageEntry.stage, innerjoin=True),
+    joinedload(StageEntry.cause_trigger),
     selectinload(StageEntry.runs).joinedload(RuleRun.version, innerjoin=True),
 )
 
@@ -295,6 +352,25 @@ def runs_for(
     if is_open is None:
         return wanted
     return wanted.where(RuleRun.state.in_(OPEN if is_open else ENDED))
+
+
+def chain_to(entry_id: int) -> CTE:
+    """Return id and depth of every entry in the chain of causes that led to one, itself included.
+
+    The last link is found first.
+    """
+    links = select(StageEntry.id, StageEntry.parent_id, StageEntry.depth)
+    chain = links.where(StageEntry.id == entry_id).cte("chain", recursive=True)
+    return chain.union_all(links.join(chain, chain.c.parent_id == StageEntry.id))
+
+
+def causes_for(by: User, entry_id: int) -> Select[StageEntry]:
+    """Return the entries that led to one, itself included, of items in somebody's reach."""
+    return entries_for(by).where(StageEntry.id.in_(select(chain_to(entry_id).c.id)))
+
+
+CHAIN = Order((StageEntry.depth, StageEntry.id))
+"""First to last."""
 
 
 def entries_for(by: User, *, present: bool | None = None, **values: object) -> Select[StageEntry]:

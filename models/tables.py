@@ -15,6 +15,7 @@ from models import (
     feed_post,
     field_definition,
     history,
+    inbound,
     installation,
     item,
     kept_answer,
@@ -30,6 +31,7 @@ from models import (
     stage_entry,
     task,
     timeline,
+    trigger,
     user,
 )
 from models.base import Base
@@ -49,6 +51,7 @@ __all__ = [
     "feed_post",
     "field_definition",
     "history",
+    "inbound",
     "installation",
     "item",
     "kept_answer",
@@ -64,6 +67,7 @@ __all__ = [
     "stage_entry",
     "task",
     "timeline",
+    "trigger",
     "user",
 ]
 

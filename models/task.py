@@ -1,4 +1,4 @@
-"""Tasks: work for people, tied to an item and, where a rule made them, to its run."""
+"""Tasks: work for people, tied to items and, where a rule made them, to its run."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,45 +10,57 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship, selectinload
 
 from models import clock
-from models.access import MANAGING, reached, within_reach
+from models.access import MANAGING, within_reach
 from models.base import (
     Base,
     EnumText,
     Record,
     Versioned,
-    assign,
     containing,
-    count_change,
     find,
-    find_named,
     having,
     in_order,
-    linked,
 )
-from models.errors import Conflict, Invalid, NotAllowed, Problem
+from models.errors import Conflict, NotAllowed
+from models.installation import installation
 from models.item import Item, lock_item
+from models.occasion import TaskOccasion, occurred
 from models.provenance import MadeByRun
 from models.rule_run import OPEN, RuleRun, conclude
-from models.stage_entry import StageEntry, lock_entries
+from models.stage_entry import Cause, CauseKind, StageEntry, lock_entries
+from models.task_fields import TASK_FIELDS, TaskPriority, TaskStatus
 from models.user import User
-from models.wait import WaitEnd, end_waits
 
 MOST_MINUTES = 1_000_000
 """About two years."""
 
 
-class TaskStatus(StrEnum):
-    PENDING = "pending"
-    IN_PROGRESS = "in progress"
-    AWAITING_CONTROL = "awaiting control"
-    COMPLETED = "completed"
-    DEFERRED = "deferred"
+LEGAL: Mapping[TaskStatus, Sequence[TaskStatus]] = {
+    TaskStatus.PENDING: (
+        TaskStatus.IN_PROGRESS,
+        TaskStatus.AWAITING_CONTROL,
+        TaskStatus.COMPLETED,
+        TaskStatus.DEFERRED,
+    ),
+    TaskStatus.IN_PROGRESS: (
+        TaskStatus.PENDING,
+        TaskStatus.AWAITING_CONTROL,
+        TaskStatus.COMPLETED,
+        TaskStatus.DEFERRED,
+    ),
+    TaskStatus.AWAITING_CONTROL: (
+        TaskStatus.PENDING,
+        TaskStatus.IN_PROGRESS,
+        TaskStatus.COMPLETED,
+    ),
+    TaskStatus.COMPLETED: (TaskStatus.PENDING, TaskStatus.IN_PROGRESS),
+    TaskStatus.DEFERRED: (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED),
+}
+"""What a task of each status can become. A new one is pending, and may become another at once.
 
-
-class TaskPriority(StrEnum):
-    LOW = "low"
-    NORMAL = "normal"
-    HIGH = "high"
+What awaits control is completed (it is accepted) or goes back; what is completed is taken up again
+before it is anything else. Rules complete a task from any status.
+"""
 
 
 class TaskPart(StrEnum):
@@ -69,9 +81,21 @@ class TaskPerson(Base, kw_only=True):
     part: Mapped[TaskPart] = mapped_column(EnumText(TaskPart), primary_key=True)
 
 
+class TaskItem(Base, kw_only=True):
+    """An item that a task is tied to beside its first one."""
+
+    __tablename__ = "task_items"
+    __table_args__ = (Index(None, "item_id"),)
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True, init=False)
+    item_id: Mapped[int] = mapped_column(ForeignKey(Item.id), primary_key=True)
+    item: Mapped[Item] = relationship(init=False, lazy="raise")
+
+
 class Task(Record, Versioned, Base, kw_only=True):
     """`checklist` holds `{"text": str, "done": bool}` rows.
 
+    `item` is the one that rules speak of, `further_items` are others that it has to do with.
     `result_required`: people complete it only with a result. `estimated_minutes` and
     `spent_minutes` are for tasks with `time_tracking`. Only `set_status` assigns status.
     """
@@ -92,6 +116,9 @@ class Task(Record, Versioned, Base, kw_only=True):
     )
     item_id: Mapped[int | None] = mapped_column(ForeignKey(Item.id), init=False)
     item: Mapped[Item | None] = relationship(default=None, lazy="raise")
+    further_items: Mapped[list[TaskItem]] = relationship(
+        default_factory=list, lazy="raise", cascade="all, delete-orphan"
+    )
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey(User.id), init=False)
     responsible: Mapped[User | None] = relationship(
         default=None, lazy="raise", foreign_keys=responsible_id
@@ -130,9 +157,21 @@ class Task(Record, Versioned, Base, kw_only=True):
     def observer_ids(self) -> list[int]:
         return self.who(TaskPart.OBSERVER)
 
+    @property
+    def further_item_ids(self) -> list[int]:
+        return sorted(each.item_id for each in self.further_items)
+
+    @property
+    def item_ids(self) -> list[int]:
+        """All items that it is tied to, in the order of locks."""
+        return in_order([self.item_id, *self.further_item_ids])
+
+
+_WHOLE = (selectinload(Task.people), selectinload(Task.further_items))
+
 
 def tasks_within_reach(user: User) -> ColumnElement[bool]:
-    """Return the condition that somebody takes part in a task, or reaches the item it is tied to.
+    """Return the condition that somebody takes part in a task, or reaches an item of it.
 
     Managers and administrators see and change all.
     """
@@ -143,36 +182,47 @@ def tasks_within_reach(user: User) -> ColumnElement[bool]:
         Task.creator_id == user.id,
         Task.people.any(TaskPerson.user_id == user.id),
         Task.item.has(within_reach(user)),
+        Task.further_items.any(TaskItem.item.has(within_reach(user))),
     )
 
 
 def tasks_where(
-    by: User, *, q: str | None = None, participant_id: int | None = None, **values: object
+    by: User,
+    *,
+    q: str | None = None,
+    item_id: int | None = None,
+    participant_id: int | None = None,
+    **values: object,
 ) -> Select[Task]:
     """Return the tasks within somebody's reach that have these values, None meaning any.
 
-    `q` is looked for in titles; whoever takes part or observes is a participant.
+    `q` is looked for in titles. An item counts also where it is not the first; whoever takes part
+    or observes is a participant.
     """
     there = select(Task).where(Task.deleted_at.is_(None), tasks_within_reach(by))
-    wanted = having(there.options(selectinload(Task.people)), **values)
+    wanted = having(there.options(*_WHOLE), **values)
+    if item_id is not None:
+        further = select(TaskItem.task_id).where(TaskItem.item_id == item_id)
+        wanted = wanted.where(or_(Task.item_id == item_id, Task.id.in_(further)))
     if participant_id is not None:
         wanted = wanted.where(Task.people.any(TaskPerson.user_id == participant_id))
     return wanted.where(*containing(Task.title, q))
 
 
 async def find_task(session: AsyncSession, task_id: int, *, lock: bool = False) -> Task:
-    """Return a task with the people who take part, or raise `NotFound`."""
-    return await find(session, Task, task_id, lock=lock, options=[selectinload(Task.people)])
+    """Return a task with its people and further items, or raise `NotFound`."""
+    return await find(session, Task, task_id, lock=lock, options=_WHOLE)
 
 
 async def lock_task(session: AsyncSession, task_id: int) -> Task:
-    """Return a task with its people, locked after the items that its changes may touch."""
+    """Return a whole task, locked after the items that its changes may touch."""
     tied = await session.execute(
-        select(Task.item_id, RuleRun.item_id)
+        select(Task.item_id, RuleRun.item_id, TaskItem.item_id)
         .outerjoin(RuleRun, RuleRun.id == Task.made_by_run_id)
+        .outerjoin(TaskItem, TaskItem.task_id == Task.id)
         .where(Task.id == task_id)
     )
-    for item_id in in_order(tied.one_or_none() or ()):
+    for item_id in in_order(each for row in tied for each in row):
         await lock_item(session, item_id)
     return await find_task(session, task_id, lock=True)
 
@@ -191,75 +241,9 @@ async def reached_task(session: AsyncSession, user: User, task: Task) -> Task:
     return task
 
 
-async def add_task(session: AsyncSession, creator: User, fields: Mapping[str, Any]) -> Task:
-    """Store a new task of a person, with the fields that `change_task` knows.
-
-    Who has something to do for an item waits no longer for its client.
-    """
-    item, item_id = None, fields.get("item_id")
-    if item_id is not None:
-        item = await find_named(session, Item, item_id, "/item_id", lock={"key_share": True})
-    task = Task(title=fields["title"], creator=creator, people=[])
-    await change_task(session, task, fields, creator)
-    if item is not None:
-        await end_waits(session, item, WaitEnd.PERSON, user=creator)
-    return task
-
-
-async def change_task(
-    session: AsyncSession, task: Task, changes: Mapping[str, Any], by: User
-) -> None:
-    """Let a person change a locked task, tying it only to an item within their reach.
-
-    `participant_ids` and `observer_ids` replace who takes part in that way.
-    """
-    fields = await linked(session, changes, task, item=Item, responsible=User)
-    if fields.get("item") is not None:
-        await reached(session, by, fields["item"])
-    for name, part in PARTS.items():
-        if name in fields:
-            before = set(task.people)
-            task.people = await _people(session, task, part, fields.pop(name), f"/{name}")
-            if set(task.people) != before:
-                count_change(task, "title")
-    status = fields.pop("status", task.status)
-    assign(task, fields)
-    if ends_too_early(task):
-        raise Invalid(Problem("/ends_at", "The task ends before it starts."))
-    if task.estimated_minutes is not None and not task.time_tracking:
-        raise Invalid(Problem("/estimated_minutes", "The task has no time tracking."))
-    session.add(task)
-    await set_status(session, task, status, by)
-    await session.flush()
-
-
 def ends_too_early(task: Task) -> bool:
     """Tell whether a task is to end before it starts."""
     return bool(task.starts_at and task.ends_at and task.ends_at < task.starts_at)
-
-
-async def _people(
-    session: AsyncSession, task: Task, part: TaskPart, user_ids: Sequence[int], field: str
-) -> list[TaskPerson]:
-    """Return who takes part in the task if just these users do in this way."""
-    present = {person.user_id: person for person in task.people if person.part is part}
-    for place, user_id in enumerate(user_ids):
-        if user_id not in present:
-            await find_named(session, User, user_id, f"{field}/{place}")
-            present[user_id] = TaskPerson(user_id=user_id, part=part)
-    others = [person for person in task.people if person.part is not part]
-    return [*others, *(present[each] for each in dict.fromkeys(user_ids))]
-
-
-def add_time(task: Task, minutes: int) -> None:
-    """Note that so much time was spent on a locked task; less than nothing takes some back."""
-    if not task.time_tracking:
-        raise Conflict(f"Task {task.id} has no time tracking.")
-    spent = task.spent_minutes + minutes
-    if not 0 <= spent <= MOST_MINUTES:
-        reason = f"{task.spent_minutes} minutes are noted; it would be {spent}."
-        raise Invalid(Problem("/minutes", reason))
-    task.spent_minutes = spent
 
 
 async def delete_task(session: AsyncSession, task: Task, by: User) -> None:
@@ -270,25 +254,70 @@ async def delete_task(session: AsyncSession, task: Task, by: User) -> None:
 
 
 async def set_status(
-    session: AsyncSession, task: Task, status: TaskStatus, by: User | None = None
+    session: AsyncSession,
+    task: Task,
+    status: TaskStatus,
+    cause: Cause,
+    *,
+    by_itself: bool = False,
 ) -> None:
-    """Give a locked task its status, by a person or (None) a rule; whoever waits goes on.
+    """Give a task, new or locked, its status; triggers hear of it and whoever waits goes on.
 
-    Completing one that needs a result without it is a `Conflict` for people; rules need none.
+    A change that people cannot make is a `Conflict`, and so is completing a task that needs a
+    result without it. Rules complete it from any status, and need no result; so does `by_itself`
+    what people do to something else, and completes it too.
     """
     if status is task.status:
         return
-    completed = status is TaskStatus.COMPLETED
-    if completed and by is not None and task.result_required and not task.result:
-        raise Conflict("The task needs a result before it can be completed.", field="/result")
+    if cause.kind is CauseKind.PERSON and not by_itself:
+        _must_be_legal(task, status)
     task.status = status
+    completed = status is TaskStatus.COMPLETED
     task.completed_at = clock.now() if completed else None
+    await session.flush()
+    by, home = cause.user, await installation(session)
     if completed:
         told = f"{_called(task)} was completed by {'a rule' if by is None else by.name}."
         who, when = by and by.name, task.completed_at
         await _end_waiting(
             session, task, told, by, completed_by=who, completed_at=when, deleted=False
         )
+    occurred(
+        session,
+        TaskOccasion(
+            trigger="task_status",
+            item_ids=tuple(task.item_ids),
+            cause=cause,
+            text=f"{_called(task)} is {status}",
+            status=status,
+            task=values_of(task),
+            zone=home.time_zone,
+        ),
+    )
+
+
+def _must_be_legal(task: Task, status: TaskStatus) -> None:
+    """Raise `Conflict` where people cannot give a task that status."""
+    if status not in LEGAL[task.status]:
+        *others, last = LEGAL[task.status]
+        said = f"Task {task.id} is {task.status}: it can become {', '.join(others)} or {last}"
+        raise Conflict(f"{said}, not {status}.", field="/status")
+    if status is TaskStatus.COMPLETED and task.result_required and not task.result:
+        raise Conflict("The task needs a result before it can be completed.", field="/result")
+
+
+def values_of(task: Task) -> dict[str, object]:
+    """Return what stands in each of `TASK_FIELDS`, by its path."""
+    values: dict[str, object] = {
+        "task.tags": list(task.tags),
+        "task.responsible": task.responsible_id,
+        "task.creator": task.creator_id,
+        "task.made_by_rule": task.made_by_run_id is not None,
+    }
+    for field in TASK_FIELDS:
+        if field.path not in values:
+            values[field.path] = getattr(task, field.path.removeprefix("task."))
+    return values
 
 
 async def open_tasks_made_in(
@@ -306,6 +335,7 @@ async def open_tasks_made_in(
             RuleRun.item_id == item.id,
             StageEntry.stage_id.in_(stage_ids),
         )
+        .options(*_WHOLE)
         .order_by(Task.id)
         .with_for_update(of=Task)
     )
@@ -321,6 +351,7 @@ async def open_tasks_of(session: AsyncSession, item: Item) -> Sequence[Task]:
             Task.status != TaskStatus.COMPLETED,
             Task.deleted_at.is_(None),
         )
+        .options(*_WHOLE)
         .order_by(Task.id)
         .with_for_update(of=Task)
     )

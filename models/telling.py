@@ -150,7 +150,7 @@ def _untold(kind: Kind, now: datetime, order: SQLCoreOperations[int], limit: int
 
 
 def _tell(row: StageEntry | CrmActivity, database_id: UUID) -> Tell:
-    item = row.item
+    item = row.its_item if isinstance(row, CrmActivity) else row.item
     stage = row.stage if isinstance(row, StageEntry) else None
     return Tell(
         kind=type(row),
@@ -168,7 +168,7 @@ def _tell(row: StageEntry | CrmActivity, database_id: UUID) -> Tell:
 
 def _summary(row: StageEntry | CrmActivity) -> str:
     if isinstance(row, CrmActivity):
-        return f"{row.called.capitalize()} of {row.item.called}"
+        return f"{row.called.capitalize()} of {row.its_item.called}"
     return f"{row.item.called.capitalize()} in {row.stage.pipeline.name} › {row.stage.name}"
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    and_,
     case,
     func,
     insert,
@@ -32,6 +33,7 @@ from models.provenance import MadeByRun, acting_run
 from models.rule import RuleVersion
 from models.rule_run import RuleRun
 from models.stage_entry import StageEntry
+from models.trigger import Trigger
 from models.user import User
 from models.wait import WaitEnd, end_waits
 
@@ -88,7 +90,8 @@ async def copy_timeline(session: AsyncSession, source: Item, target: Item) -> in
         & (CrmActivity.status == CrmActivityStatus.COMPLETED)
         & CrmActivity.deleted_at.is_(None)
     )
-    return comments + await _copy(session, CrmActivity, done, new | TOLD | {"version": 1})
+    new = new | TOLD | {"version": 1, "inbound_id": None}  # What came in came for the source.
+    return comments + await _copy(session, CrmActivity, done, new)
 
 
 async def _copy(
@@ -129,7 +132,8 @@ def timeline_of(item_id: int) -> tuple[Wanted, Order]:
 
     Rows have `kind`, `id`, `at`, `title` (of the stage, rule, CRM activity, document or mail),
     `text`, `state` (of a run, CRM activity or reaction), `author_id` and `run_id` (which rule run
-    it is or was made by). What is planned stands where it starts, what is completed where it was.
+    it is or was made by), and of a stage entry `trigger_id` and `trigger_name`. What is planned
+    stands where it starts, what is completed where it was.
     """
     comments = select(
         case(
@@ -234,4 +238,10 @@ def timeline_of(item_id: int) -> tuple[Wanted, Order]:
         views,
         reactions,
     ).subquery()
-    return select(merged), Order((merged.c.at, merged.c.kind, merged.c.id), descending=True)
+    is_entry = merged.c.kind == TimelineKind.STAGE_ENTRY.value
+    whole = (
+        select(merged, Trigger.id.label("trigger_id"), Trigger.name.label("trigger_name"))
+        .outerjoin(StageEntry, and_(is_entry, StageEntry.id == merged.c.id))
+        .outerjoin(Trigger, Trigger.id == StageEntry.cause_trigger_id)
+    )
+    return whole, Order((merged.c.at, merged.c.kind, merged.c.id), descending=True)

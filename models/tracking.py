@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from html import escape, unescape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,9 @@ from models.errors import NotFound
 from models.history import HistoryKind, about_item
 from models.installation import installation
 from models.item import lock_item
+from models.occasion import LinkOccasion, Occasion, occurred
 from models.signing import is_signed, signature
+from models.stage_entry import Cause
 
 PATH = "/v1/t"
 
@@ -98,8 +100,8 @@ async def _tracked_mail(session: AsyncSession, delivery_id: int) -> tuple[Delive
 async def react(session: AsyncSession, delivery: Delivery, url: str | None = None) -> None:
     """Note that somebody has opened a mail, or followed this link of it.
 
-    The item's history tells the first opening, and the first time for each link. Here, where the
-    item is locked, is the one place that knows of either.
+    The item's history tells the first opening, and the first time for each link, and triggers
+    hear of both.
     """
     kind = ReactionKind.OPENED if url is None else ReactionKind.CLICKED
     like_it = [Reaction.delivery_id == delivery.id, Reaction.kind == kind, Reaction.url == url]
@@ -112,6 +114,7 @@ async def react(session: AsyncSession, delivery: Delivery, url: str | None = Non
             line = about_item(item, HistoryKind.DELIVERY, _told(delivery, url))
             line.run_id = delivery.run_id
             session.add(line)
+            occurred(session, _occasion(delivery, url))
             return
     if await _count(session, delivery) < MOST_REACTIONS:
         session.add(Reaction(delivery_id=delivery.id, kind=kind, url=url))
@@ -126,6 +129,17 @@ async def _count(session: AsyncSession, delivery: Delivery) -> int:
         select(func.count()).select_from(Reaction).where(Reaction.delivery_id == delivery.id)
     )
     return found or 0
+
+
+def _occasion(delivery: Delivery, url: str | None) -> Occasion:
+    about: dict[str, Any] = {
+        "item_ids": (delivery.item_id,),
+        "cause": Cause.client(),
+        "text": _told(delivery, url).removesuffix("."),
+    }
+    if url is None:
+        return Occasion(trigger="email_opened", **about)
+    return LinkOccasion(trigger="link_clicked", url=url, **about)
 
 
 def _told(delivery: Delivery, url: str | None) -> str:

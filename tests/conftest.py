@@ -1,8 +1,19 @@
 """Where every test gets its database, its API and its Temporal from."""
 
 import gc
+import os
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+if sys.dont_write_bytecode:
+    # Every worker and every process of a test would compile all libraries anew, for seconds.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # Two busy cores are no reason to fail.
 settings.register_profile("patient", deadline=None)
@@ -10,6 +21,7 @@ settings.load_profile("patient")
 
 pytest_plugins = [
     "tests.fixtures.temporal",
+    "tests.fixtures.processes",
     "tests.fixtures.database",
     "tests.fixtures.runner",
     "tests.fixtures.mail",
@@ -19,8 +31,19 @@ pytest_plugins = [
     "tests.fixtures.api",
     "tests.fixtures.company",
     "tests.fixtures.world",
-    "tests.fixtures.processes",
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take longest, or all would wait for it in the end."""
+    items.sort(key=_patience, reverse=True)
+
+
+def _patience(item: pytest.Item) -> float:
+    """Return the seconds that a test may take, if it has more than the others."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
 
 
 def pytest_collection_finish() -> None:

@@ -21,6 +21,7 @@ from models.pipeline import Pipeline, Stage
 from models.reminders import set_reminders
 from models.rule import Rule, RuleVersion
 from models.stage_entry import Cause, StageEntry
+from models.trigger import Trigger
 from models.user import User
 
 AT_ONCE = {"kind": "at_once"}
@@ -62,6 +63,15 @@ def a_rule(
     )
     session.add(rule)
     return rule
+
+
+def a_trigger(session: AsyncSession, stage: Stage, code: str = "webhook", **rest: Any) -> Trigger:
+    """Hang a trigger on a stage without asking whether it makes sense."""
+    settings = rest.pop("settings", {"code": "go"} if code == "webhook" else {})
+    name = rest.pop("name", code)
+    trigger = Trigger(stage=stage, type=code, name=name, settings=settings, **rest)
+    session.add(trigger)
+    return trigger
 
 
 def rules_of(session: AsyncSession, stage: Stage, *rules: dict[str, Any]) -> list[Rule]:

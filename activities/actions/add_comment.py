@@ -7,7 +7,6 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    UserChoice,
     as_text,
     rule_action,
 )
@@ -15,6 +14,7 @@ from models.fields import FieldKind
 from models.item_type import ItemType
 from models.templates import Template
 from models.timeline import TimelineComment
+from models.user_choice import UserChoice
 
 
 class AddComment(ActionParams):

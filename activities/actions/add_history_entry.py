@@ -2,19 +2,13 @@
 
 from pydantic import Field
 
-from activities.registry import (
-    ActionContext,
-    ActionGroup,
-    ActionParams,
-    Result,
-    UserChoice,
-    rule_action,
-)
+from activities.registry import ActionContext, ActionGroup, ActionParams, Result, rule_action
 from models.fields import FieldKind
 from models.history import HistoryKind, about_item
 from models.item_type import ItemType
 from models.stage_entry import sign
 from models.templates import Template
+from models.user_choice import UserChoice
 
 
 class AddHistoryEntry(ActionParams):

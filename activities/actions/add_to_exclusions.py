@@ -1,16 +1,10 @@
 """Add to exceptions: spam goes, with whoever sent it, and does not come again."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from activities.registry import ActionContext, ActionGroup, ActionParams, Result, rule_action
-from models.client import Client, lock_clients, uses_of
-from models.contact_point import ContactPoint
-from models.exclusion import exclude
+from models.excluding import EXCLUDED_WITH, exclude, what_goes
 from models.fields import FieldKind
-from models.item import Item, Lead
-from models.item_type import ItemType
 from models.recycle_bin import delete_client, delete_item
 
 
@@ -26,7 +20,7 @@ class AddToExclusions(ActionParams):
 @rule_action(
     title="Add to exceptions",
     group=ActionGroup.CLIENT_BASE,
-    items=[ItemType.LEAD, ItemType.DEAL],
+    items=EXCLUDED_WITH,
     warning="Deletes the item and clients that nothing else uses; statistics will miss them.",
     results=[
         Result("listed", "Addresses listed", FieldKind.NUMBER),
@@ -39,47 +33,20 @@ async def add_to_exclusions(params: AddToExclusions, context: ActionContext) -> 
 
     A contact or company that something else uses stays, and the outcome says why.
     """
-    item = context.item
-    clients = await lock_clients(context.session, item, further_contacts=params.further_contacts)
-    await delete_item(context.session, item, context.cause)
-    gone: list[Client] = []
-    staying: list[tuple[Client, str]] = []
-    for client in clients:
-        uses = await uses_of(context.session, client, besides=gone)
-        if uses:
-            staying.append((client, uses))
-        else:
-            delete_client(context.session, client, context.cause)
-            gone.append(client)
-    listed_clients = gone + [client for client, _ in staying if params.list_clients_who_stay]
-    points = [point for client in listed_clients for point in client.contact_points]
-    points += await _own_points(context, clients)
+    going = await what_goes(
+        context.session,
+        context.item,
+        further_contacts=params.further_contacts,
+        list_clients_who_stay=params.list_clients_who_stay,
+        lock=True,
+    )
+    await delete_item(context.session, context.item, context.cause)
+    for client in going.gone:
+        delete_client(context.session, client, context.cause)
     listed = await exclude(
-        context.session, points, comment=f"{context.run.version.title}: {item.called}"
+        context.session,
+        going.points,
+        comment=f"{context.run.version.title}: {context.item.called}",
     )
-    context.leave(listed=len(listed), deleted=len(gone), staying=len(staying))
-    return _told(item, gone, staying, len(listed), listed_too=params.list_clients_who_stay)
-
-
-async def _own_points(context: ActionContext, clients: Sequence[Client]) -> Sequence[ContactPoint]:
-    if clients or not isinstance(context.item, Lead):
-        return []
-    await context.session.refresh(context.item, ["contact_points"])
-    return context.item.contact_points
-
-
-def _told(
-    item: Item,
-    gone: Sequence[Client],
-    staying: Sequence[tuple[Client, str]],
-    listed: int,
-    *,
-    listed_too: bool,
-) -> str:
-    deleted = ", ".join([item.called, *(client.name for client in gone)])
-    excepted = "excepted" if listed_too else "not excepted"
-    stays = "".join(
-        f" {client.name} stays: {uses}; their addresses are {excepted}." for client, uses in staying
-    )
-    noun = "address" if listed == 1 else "addresses"
-    return f"Put {listed} {noun} on the exceptions list, deleted {deleted}.{stays}"
+    context.leave(listed=len(listed), deleted=len(going.gone), staying=len(going.staying))
+    return going.told(len(listed))

@@ -8,16 +8,7 @@ from pydantic import Field, model_validator
 
 from activities.appointments import AN_HOUR, Start
 from activities.bookings import InBookingField
-from activities.registry import (
-    ActionContext,
-    ActionGroup,
-    Result,
-    RowId,
-    RulePlace,
-    UserChoice,
-    as_title,
-    rule_action,
-)
+from activities.registry import ActionContext, ActionGroup, Result, RulePlace, as_title, rule_action
 from models import clock
 from models.availability import LONGEST_SEARCH, MOST_HELD, next_free_slot
 from models.base import AGAINST_DELETION, find
@@ -27,10 +18,12 @@ from models.errors import ActionFailed, NotFound, Problem
 from models.field_definition import catalogue_of
 from models.fields import FieldKind
 from models.free_time import Span
+from models.inputs import RowId
 from models.item_type import ItemType
 from models.resource import Resource
 from models.templates import Template
 from models.timing import Delay
+from models.user_choice import UserChoice
 
 
 class BookResource(InBookingField):

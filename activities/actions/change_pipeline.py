@@ -4,10 +4,11 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.moving import Moving
-from activities.registry import ActionContext, ActionGroup, RowId, UserChoice, rule_action
+from activities.registry import ActionContext, ActionGroup, rule_action
 from models.base import find_named
 from models.entering import enter_stage
 from models.errors import ActionFailed, Invalid, Problem
+from models.inputs import RowId
 from models.item_type import ItemType
 from models.pipeline import (
     Pipeline,
@@ -17,6 +18,7 @@ from models.pipeline import (
     find_stage_sent,
     first_stage,
 )
+from models.user_choice import UserChoice
 
 
 class ChangePipeline(Moving):

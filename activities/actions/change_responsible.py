@@ -6,20 +6,13 @@ from secrets import choice as any_of
 
 from pydantic import Field
 
-from activities.registry import (
-    ActionContext,
-    ActionGroup,
-    ActionParams,
-    Result,
-    UserBy,
-    UserChoice,
-    rule_action,
-)
+from activities.registry import ActionContext, ActionGroup, ActionParams, Result, rule_action
 from models.fields import FieldKind
 from models.item_edit import edit_item, find_whole
 from models.item_type import ItemType
 from models.rule_counter import next_in_turn
 from models.user import User, members_of, supervisor_of
+from models.user_choice import UserBy, UserChoice
 
 
 class Pick(StrEnum):

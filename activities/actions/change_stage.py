@@ -4,11 +4,13 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.moving import Moving
-from activities.registry import ActionContext, ActionGroup, RowId, UserChoice, rule_action
+from activities.registry import ActionContext, ActionGroup, rule_action
 from models.entering import enter_stage
 from models.errors import ActionFailed, Invalid, Problem
+from models.inputs import RowId
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage, find_stage_sent
+from models.user_choice import UserChoice
 
 
 class ChangeStage(Moving):

@@ -9,15 +9,16 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    RowId,
     RulePlace,
     rule_action,
 )
 from models.errors import NotFound, Problem
 from models.fields import FieldKind
+from models.inputs import RowId
 from models.item_type import ItemType
 from models.pipeline import find_stage
-from models.task import TaskStatus, open_tasks_made_in, set_status
+from models.task import open_tasks_made_in, set_status
+from models.task_fields import TaskStatus
 
 
 class CompleteTasks(ActionParams):
@@ -59,7 +60,7 @@ async def complete_tasks(params: CompleteTasks, context: ActionContext) -> str:
     """
     tasks = await open_tasks_made_in(context.session, context.item, params.stages)
     for task in tasks:
-        await set_status(context.session, task, TaskStatus.COMPLETED)
+        await set_status(context.session, task, TaskStatus.COMPLETED, context.cause)
     titles = ", ".join(f"{task.id} «{task.title}»" for task in tasks)
     context.leave(count=len(tasks), titles=titles)
     if not tasks:

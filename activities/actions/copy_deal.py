@@ -12,9 +12,7 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    RowId,
     RulePlace,
-    UserChoice,
     as_title,
     rule_action,
 )
@@ -22,12 +20,14 @@ from models.booking_edit import rebook
 from models.errors import Invalid, Problem
 from models.field_definition import booking_fields_of
 from models.fields import FieldKind
+from models.inputs import RowId
 from models.item import Deal, Item
 from models.item_type import ItemType
 from models.languages import translated
 from models.pipeline import Stage, chosen_stage
 from models.templates import Template
 from models.timeline import TimelineComment, copy_timeline
+from models.user_choice import UserChoice
 
 
 class CopyDeal(ActionParams):

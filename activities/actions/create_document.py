@@ -11,7 +11,6 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    RowId,
     RulePlace,
     as_title,
     rule_action,
@@ -22,7 +21,7 @@ from models.document_template import find_template
 from models.errors import ActionFailed, Problem
 from models.field_definition import catalogue_of
 from models.fields import Catalogue, FieldKind
-from models.inputs import MOST_IN_A_LIST
+from models.inputs import MOST_IN_A_LIST, RowId
 from models.item_type import ItemType
 from models.templates import Template
 

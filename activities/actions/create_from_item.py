@@ -9,9 +9,7 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    RowId,
     RulePlace,
-    UserChoice,
     as_title,
     rule_action,
 )
@@ -21,11 +19,13 @@ from models.crm_activity import CrmActivity, CrmActivityKind, planned_for
 from models.crm_activity_edit import complete_crm_activity, put_crm_activity, take_client
 from models.errors import Invalid, Problem
 from models.fields import FieldKind
+from models.inputs import RowId
 from models.item import Item, Lead
 from models.item_type import ItemType
 from models.languages import translated
 from models.pipeline import Stage, chosen_stage
 from models.templates import Template
+from models.user_choice import UserChoice
 
 
 class CreateFromItem(ActionParams):

@@ -7,7 +7,6 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    UserChoice,
     as_title,
     rule_action,
 )
@@ -15,6 +14,7 @@ from models.fields import FieldKind
 from models.item import Lead
 from models.item_type import ItemType
 from models.templates import Template
+from models.user_choice import UserChoice
 
 
 class CreateRepeatLead(ActionParams):

@@ -9,7 +9,6 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    UserChoice,
     as_title,
     rule_action,
 )
@@ -19,8 +18,10 @@ from models.inputs import MOST_IN_A_LIST, Name
 from models.item_date import ItemDate, When
 from models.item_type import ItemType
 from models.languages import translated
-from models.task import MOST_MINUTES, Task, TaskPart, TaskPerson, TaskPriority, ends_too_early
+from models.task import MOST_MINUTES, Task, TaskPart, TaskPerson, ends_too_early
+from models.task_fields import TaskPriority
 from models.templates import Template
+from models.user_choice import UserChoice
 
 WHEN = "So long after the task is created, or before, at or after a date of the item."
 

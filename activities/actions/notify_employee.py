@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from activities.notices import RESULTS, Notice, notify_all
-from activities.registry import ActionContext, ActionGroup, UserChoice, rule_action
+from activities.registry import ActionContext, ActionGroup, rule_action
 from models.item_type import ItemType
+from models.user_choice import UserChoice
 
 
 class NotifyEmployee(Notice):

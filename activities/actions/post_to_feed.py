@@ -9,7 +9,6 @@ from activities.registry import (
     ActionGroup,
     ActionParams,
     Result,
-    UserChoice,
     as_text,
     as_title,
     rule_action,
@@ -18,6 +17,7 @@ from models.feed_post import FeedPost, add_post
 from models.fields import FieldKind
 from models.item_type import ItemType
 from models.templates import Template
+from models.user_choice import UserChoice
 
 
 class PostToFeed(ActionParams):

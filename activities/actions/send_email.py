@@ -19,21 +19,20 @@ from activities.registry import (
     ActionContext,
     ActionGroup,
     ActionParams,
-    RowId,
     RulePlace,
-    UserChoice,
     as_title,
     rule_action,
 )
 from models.contact_point import ContactPointKind
 from models.delivery import Delivery
 from models.errors import ActionFailed, Problem
-from models.inputs import MOST_IN_A_LIST
+from models.inputs import MOST_IN_A_LIST, RowId
 from models.item_type import ItemType
 from models.markdown import as_mere_text, html_of
 from models.templates import Template
 from models.tracking import links_in
 from models.user import User
+from models.user_choice import UserChoice
 
 
 class SendEmail(ActionParams):

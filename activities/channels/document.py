@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from activities.channel import NotYet, Refused, Sent
-from activities.facts import Asked, facts_of
+from activities.facts import facts_for_rule
 from activities.steps import Place
 from documents.making import DocumentFailed, Made, fill
 from documents.pipe import AsItIs
@@ -23,8 +23,10 @@ from models.custom_values import meaning
 from models.delivery import Delivery
 from models.document import Document, DocumentContent, document_to_make, finish_document
 from models.document_template import last_number, take_number, written_number
+from models.facts import Asked
 from models.fields import Catalogue, FieldKind
 from models.settings import Settings
+from models.stage_entry import Cause
 
 AT_ONCE_AGAIN = timedelta(milliseconds=100)
 """When a document is made anew whose number somebody else has taken."""
@@ -139,7 +141,7 @@ class DocumentChannel:
             raise Refused(DELETED)
         version, template = document.template_version, document.template
         self._turns[template.id].line_up(delivery.id, self._seconds)
-        facts = await facts_of(
+        facts = await facts_for_rule(
             session,
             entry,
             home,
@@ -209,6 +211,7 @@ class DocumentChannel:
             docx=numbered.made.docx,
             pdf=numbered.made.pdf,
             pages=numbered.made.pages,
+            cause=Cause.rule(place.run),
         )
         return sent
 

@@ -18,7 +18,7 @@ from httpcore2 import (
 
 from activities.answers import OF_THE_MOMENT, beginning, quoted, wait_asked
 from activities.channel import Refused, Sent, TryLater, Unclear
-from activities.reach import Reach, Resolve, networks_in, resolved
+from activities.networks import AllowedNetworks, Resolve, networks_in, resolved
 from activities.steps import Place
 from models import clock
 from models.delivery import LONGEST_WORDS, Delivery
@@ -57,7 +57,7 @@ class WebhookChannel:
     """
 
     def __init__(self, settings: Settings, resolve: Resolve = resolved) -> None:
-        self._reach = Reach(networks_in(settings.webhooks_may_reach), resolve)
+        self._networks = AllowedNetworks(networks_in(settings.webhooks_may_reach), resolve)
         self._patience = settings.delivery_seconds / 3
         self._opened: AsyncConnectionPool | None = None
 
@@ -91,7 +91,7 @@ class WebhookChannel:
                 ssl_context=default_ssl_context(),
                 max_connections=MOST_AT_ONCE,
                 max_keepalive_connections=0,
-                network_backend=self._reach,
+                network_backend=self._networks,
             )
         return self._opened
 

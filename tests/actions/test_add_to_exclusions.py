@@ -11,20 +11,30 @@ from models.company import Company
 from models.contact import Contact
 from models.contact_point import ContactPoint, ContactPointKind, email, phone
 from models.database import Database
+from models.entering import enter_stage
 from models.errors import NotFound
-from models.exclusion import Exclusion, ExclusionKind, exclude, undo_exclusion
+from models.excluding import exclude, undo_exclusion
+from models.exclusion import (
+    Exclusion,
+    ExclusionClaim,
+    ExclusionKind,
+    find_listed,
+    take_off,
+)
 from models.history import HistoryEntry, HistoryKind
 from models.item import Deal, Item, Lead, lock_item
 from models.item_type import ItemType
 from models.pipeline import Stage, find_stage
 from models.recycle_bin import restore_item
-from models.rule_run import RunState
+from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, StageEntry
 from models.user import User
 from tests.factories import IN_AN_HOUR, a_deal, a_lead, a_pipeline, a_rule, all_of, refused
 from tests.fixtures.runner import Runner
 
 A_MOMENT = 0.3
+
+SAM = "Sam@Prizes.example"
 
 
 @pytest.fixture
@@ -409,6 +419,93 @@ async def test_undo_leaves_on_the_list_what_was_there_before(
     await undone(database, run.id)
 
     assert await listed(database) == ["sam@prizes.example"]
+
+
+async def spam_twice(
+    database: Database, runner: Runner, stages: list[Stage]
+) -> tuple[RuleRun, RuleRun]:
+    """Let two deals of Sam's be excepted, of whom the second finds his addresses listed."""
+    contact = sam()
+    first = await spam(database, stages, contact=contact)
+    second = await another(database, stages, contact=contact)
+    run = await runner.do(first.id)
+    async with database.transaction() as session:
+        deal = await lock_item(session, second.id)
+        boss = User(name="Boss")
+        session.add(boss)
+        stage = await find_stage(session, stages[1].id)
+        entry = await enter_stage(session, deal, stage, Cause.person(boss))
+        assert entry is not None
+    return run, await runner.do(entry.id)
+
+
+async def test_undo_leaves_on_the_list_what_another_run_wants_there(
+    database: Database, runner: Runner, stages: list[Stage]
+) -> None:
+    first, second = await spam_twice(database, runner, stages)
+
+    await undone(database, first.id)
+
+    kept = await all_of(database, Exclusion)
+    assert [each.value for each in kept] == ["sam@prizes.example", "+442079460958"]
+    assert {each.made_by_run_id for each in kept} == {second.id}
+    assert {each.comment for each in kept} == {f"Spam goes: deal {second.item_id}"}
+
+
+@pytest.mark.parametrize("last_first", [True, False])
+async def test_when_all_runs_are_undone_the_list_is_as_before(
+    database: Database, runner: Runner, stages: list[Stage], *, last_first: bool
+) -> None:
+    runs = await spam_twice(database, runner, stages)
+
+    one, other = sorted(runs, key=lambda run: run.id, reverse=last_first)
+    await undone(database, one.id)
+    await undone(database, other.id)
+
+    assert await listed(database) == []
+    assert await all_of(database, ExclusionClaim) == []
+
+
+async def test_what_a_person_takes_off_stays_off_whoever_wanted_it(
+    database: Database, runner: Runner, stages: list[Stage]
+) -> None:
+    first, _ = await spam_twice(database, runner, stages)
+    async with database.transaction() as session:
+        entry = await find_listed(session, ExclusionKind.EMAIL, "SAM@prizes.example")
+        await take_off(session, entry)
+
+    await undone(database, first.id)
+
+    assert await listed(database) == ["+442079460958"]
+
+
+async def test_a_run_that_listed_nothing_new_can_be_undone(
+    database: Database, runner: Runner, stages: list[Stage]
+) -> None:
+    first, second = await spam_twice(database, runner, stages)
+
+    item = await undone(database, second.id)
+
+    assert (item.id, item.deleted_at) == (second.item_id, None)
+    kept = await all_of(database, Exclusion)
+    assert {each.made_by_run_id for each in kept} == {first.id}
+
+
+async def test_what_is_being_taken_off_at_the_moment_is_listed_again(
+    database: Database, runner: Runner, stages: list[Stage]
+) -> None:
+    async with database.transaction() as session:
+        session.add(Exclusion(kind=ExclusionKind.EMAIL, value="sam@prizes.example"))
+    entry = await spam(database, stages, contact=sam())
+    async with database.transaction() as session:
+        await take_off(session, await find_listed(session, ExclusionKind.EMAIL, SAM))
+        await session.flush()
+        doing = asyncio.create_task(runner.do(entry.id))
+        await asyncio.wait({doing}, timeout=A_MOMENT)
+
+    await doing
+
+    assert await listed(database) == ["sam@prizes.example", "+442079460958"]
 
 
 async def test_undo_brings_back_the_client_also_if_the_deal_was_restored_before(

@@ -20,6 +20,7 @@ from models.rule_run import RuleRun, RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -178,6 +179,7 @@ async def test_where_nobody_is_available_nothing_changes_and_the_outcome_says_so
     assert run.result is None
 
 
+@on_one_database
 async def test_at_random_it_is_never_the_absent_nor_the_present_one_and_others_all_have_a_chance(
     database: Database, runner: Runner, team: list[User], stage: Stage
 ) -> None:

@@ -10,7 +10,9 @@ from models.item import Deal
 from models.pipeline import Stage, find_stage
 from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, StageEntry, lock_entry
-from models.task import Task, TaskStatus, add_task
+from models.task import Task
+from models.task_edit import add_task
+from models.task_fields import TaskStatus
 from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
 from tests.fixtures.runner import Runner

@@ -99,7 +99,7 @@ async def test_the_lead_keeps_what_it_says_and_is_a_repeat_lead(
     assert (present.first_name, present.phones) == ("Clara", ["0171 5550199"])
 
 
-async def test_history_tells_the_new_contact_as_a_change_by_the_rule(
+async def test_history_tells_the_new_contact_as_linked_by_the_rule(
     database: Database, runner: Runner, incoming: Stage
 ) -> None:
     _, entry = await come(database, incoming, first_name="Clara", contact_points=[])
@@ -107,8 +107,9 @@ async def test_history_tells_the_new_contact_as_a_change_by_the_rule(
     run = await runner.do(entry.id)
 
     [contact] = await all_of(database, Contact)
-    [line] = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.CHANGED)
+    [line] = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.LINKED)
     assert (line.field, line.new, line.run_id) == ("contact", str(contact.id), run.id)
+    assert (line.subject_type, line.subject_id) == ("contact", contact.id)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from models.pipeline import Pipeline, Stage, StageKind, find_stage
 from models.product_row import ProductRow
 from models.rule_run import RunState, retry
 from models.stage_entry import StageEntry, lock_run
-from models.task import Task, TaskStatus
+from models.task import Task
+from models.task_fields import TaskStatus
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
 from tests.fixtures.runner import Runner

@@ -18,15 +18,9 @@ from models.notification import Notification
 from models.pipeline import find_stage
 from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, StageEntry
-from models.task import (
-    Task,
-    TaskPriority,
-    TaskStatus,
-    change_task,
-    delete_task,
-    lock_task,
-    set_status,
-)
+from models.task import Task, delete_task, lock_task, set_status
+from models.task_edit import change_task
+from models.task_fields import TaskPriority, TaskStatus
 from models.user import Role, User
 from tests.factories import (
     IN_AN_HOUR,
@@ -448,9 +442,12 @@ async def test_a_rule_may_complete_the_task_that_another_waits_for(
     database: Database, runner: Runner
 ) -> None:
     entry, task = await waited_for(database, runner, result_required=True)
+    _, other = await both_runs(database, entry)
 
     async with database.transaction() as session:
-        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED)
+        locked = await lock_task(session, task.id)
+        cause = Cause.rule(await session.get_one(RuleRun, other.id))
+        await set_status(session, locked, TaskStatus.COMPLETED, cause)
 
     run, _ = await both_runs(database, entry)
     assert (run.state, run.outcome) == (
@@ -491,7 +488,9 @@ async def test_a_task_that_is_tied_to_another_deal_is_still_waited_for(
     async with database.transaction() as session:
         await change_task(session, await lock_task(session, task.id), {"item_id": deal.id}, tom)
     async with database.transaction() as session:
-        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED, tom)
+        await set_status(
+            session, await lock_task(session, task.id), TaskStatus.COMPLETED, Cause.person(tom)
+        )
 
     run, _ = await both_runs(database, entry)
     assert run.state is RunState.DONE
@@ -509,7 +508,9 @@ async def test_leaving_the_stage_drops_the_run_and_leaves_the_task(
         session.add(ada)
         await session.flush()
         await enter_stage(session, item, won, Cause.person(ada))
-        await set_status(session, await lock_task(session, task.id), TaskStatus.COMPLETED, ada)
+        await set_status(
+            session, await lock_task(session, task.id), TaskStatus.COMPLETED, Cause.person(ada)
+        )
 
     runs = await both_runs(database, entry)
     assert [run.state for run in runs] == [RunState.DROPPED, RunState.DROPPED]

@@ -19,6 +19,7 @@ from models.pipeline import Stage, find_stage
 from models.rule_run import RuleRun, RunState
 from models.stage_entry import StageEntry
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused, rules_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 CODE = "deal.custom.code"
@@ -86,6 +87,7 @@ async def test_by_default_it_is_five_digits_and_only_left_for_rules_below(
     assert await code_of(database, entry) is None
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("alphabets", "characters"),
     [

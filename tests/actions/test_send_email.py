@@ -126,7 +126,7 @@ async def test_it_is_noted_as_a_completed_crm_activity_of_item_and_client(
     assert noted.made_by_run_id == run.id
     assert noted.completed_at is not None
     assert (delivery.crm_activity_id, delivery.state) == (noted.id, DeliveryState.SENT)
-    told = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.CRM_ACTIVITY)
+    told = await all_of(database, HistoryEntry, HistoryEntry.kind == HistoryKind.EMAIL)
     assert [line.text for line in told] == [f"Sent email {noted.id} «Thanks» to ann@x.example."]
     assert [(line.run_id, line.author_id) for line in told] == [(run.id, None)]
 

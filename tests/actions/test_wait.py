@@ -17,7 +17,7 @@ from models.item_type import ItemType
 from models.pipeline import find_stage
 from models.rule_run import RuleRun, RunState, postpone, run_now, skip
 from models.stage_entry import Cause, StageEntry, lock_run
-from models.task import add_task
+from models.task_edit import add_task
 from models.timeline import add_comment
 from models.user import Role, User
 from models.wait import WaitEnd, end_wait, end_waits, waits_of

@@ -10,7 +10,7 @@ import pytest
 from activities.answers import LONGEST_WAIT
 from activities.channel import Refused, Sent, TryLater, Unclear
 from activities.channels.webhook import Call, WebhookChannel
-from activities.reach import Reach, is_public, networks_in
+from activities.networks import AllowedNetworks, is_public, networks_in
 from models.settings import Settings
 from models.webhook import WebhookContent
 from tests.fixtures.hooks import HERE, Receiver, said
@@ -341,7 +341,7 @@ def test_a_setting_that_names_no_network_is_told_at_once(text: str) -> None:
 
 
 async def test_nothing_but_connections_to_addresses_is_offered() -> None:
-    reach = Reach(networks_in(HERE))
+    reach = AllowedNetworks(networks_in(HERE))
 
     with pytest.raises(NotImplementedError):
         await reach.connect_unix_socket("/run/secret.sock")

@@ -8,8 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 import api
-from api.app import RESOURCES
-from api.document_templates import uploads
+from api.app import BY_THEMSELVES, RESOURCES
 
 NO_RESOURCE = {
     "app",
@@ -17,6 +16,7 @@ NO_RESOURCE = {
     "docs_page",
     "errors",
     "files",
+    "forms",
     "health",
     "item_resource",
     "languages",
@@ -38,7 +38,7 @@ NO_RESOURCE = {
 def routes() -> list[APIRoute]:
     return [
         route
-        for router in (*(resource.router for resource in RESOURCES), uploads)
+        for router in (*(resource.router for resource in RESOURCES), *BY_THEMSELVES.values())
         for route in router.routes
         if isinstance(route, APIRoute)
     ]

@@ -9,7 +9,7 @@ import vobject
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from api.app import create_app
+from api.app import put_to_work
 from models.api_token import hash_of
 from models.database import Database
 from models.settings import Settings
@@ -198,11 +198,11 @@ async def test_no_log_line_holds_the_key(
     assert [line for line in lines if key in str(line) or "wrong-key" in str(line)] == []
 
 
-async def test_who_tries_keys_is_stopped_after_a_while(database: Database) -> None:
-    settings = Settings(rate_limit="off", rate_limit_strangers="2/minute")
-    app: FastAPI = create_app(database, settings)
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://cuebook") as client:
-        answers = [await client.get(f"/v1/calendar/{key}.ics") for key in range(3)]
+async def test_who_tries_keys_is_stopped_after_a_while(
+    app: FastAPI, database: Database, stranger: httpx2.AsyncClient
+) -> None:
+    put_to_work(app, database, Settings(rate_limit="off", rate_limit_strangers="2/minute"))
+
+    answers = [await stranger.get(f"/v1/calendar/{key}.ics") for key in range(3)]
 
     assert [answer.status_code for answer in answers] == [404, 404, 429]

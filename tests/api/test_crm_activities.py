@@ -51,7 +51,7 @@ async def due(database: Database) -> list[datetime | None]:
 
 async def told(api: httpx2.AsyncClient, deal: Any) -> list[str]:
     """Return what history tells of CRM activities, oldest first."""
-    path = f"/v1/items/{deal['id']}/history?kind=crm activity"
+    path = f"/v1/items/{deal['id']}/history?kind=crm activity&kind=call&kind=e-mail"
     return [line["text"] for line in (await api.get(path)).json()["items"]][::-1]
 
 
@@ -91,6 +91,7 @@ async def test_a_crm_activity_reads_as_created(
         "completed_by_id": None,
         "completion": None,
         "made_by_run_id": None,
+        "inbound_id": None,
         "created_at": made["created_at"],
         "version": 1,
     }
@@ -386,6 +387,8 @@ async def test_the_timeline_shows_them_where_they_start_or_were(
         "state": "planned",
         "author_id": admin.id,
         "run_id": None,
+        "trigger_id": None,
+        "trigger_name": None,
     }
     assert entered["kind"] == "stage entry"
     assert (last["id"], last["text"], last["state"]) == (noted["id"], "Fine", "completed")
@@ -409,9 +412,10 @@ async def test_history_has_one_row_for_each_thing_that_was_done(
     call = await a_call(api, deal)
     await api.post(f"{PATH}/{call['id']}/complete", json={})
 
-    path = f"/v1/history?kind=crm activity&author_id={admin.id}"
+    path = f"/v1/history?kind=crm activity&kind=call&author_id={admin.id}"
     done, planned = (await api.get(path)).json()["items"]
 
+    assert (done["kind"], planned["kind"]) == ("call", "crm activity")
     assert (planned["subject_type"], planned["subject_id"]) == ("crm activity", call["id"])
     assert (done["field"], done["old"], done["new"]) == ("status", "planned", "completed")
     async with database.reading() as session:

@@ -25,7 +25,7 @@ from models.database import Database
 from models.notification import LATEST, Notification
 from models.settings import Settings
 from models.user import User
-from tests.fixtures.processes import free_port
+from tests.fixtures.processes import WITHOUT_TLS, free_port
 from tests.fixtures.scene import until
 
 PATIENCE = 20.0
@@ -103,7 +103,9 @@ async def http(
     async with (
         served(app) as port,
         httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {token}"}
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {token}"},
+            verify=WITHOUT_TLS,
         ) as client,
     ):
         yield client

@@ -4,11 +4,22 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from models.task_fields import TaskStatus
 from models.user import User
 from tests.fixtures.api import SmallCompany
 
 TASKS = "/v1/tasks"
+
+ILLEGAL = {
+    ("awaiting control", "deferred"),
+    ("completed", "awaiting control"),
+    ("completed", "deferred"),
+    ("deferred", "awaiting control"),
+}
+"""Which status no task gets from which."""
 
 
 async def task(api: httpx2.AsyncClient, **said: Any) -> Any:
@@ -29,6 +40,7 @@ async def test_a_task_reads_as_created(
         "description": "About the roof",
         "status": "in progress",
         "item_id": deal["id"],
+        "further_item_ids": [],
         "responsible_id": bob["id"],
         "participant_ids": [bob["id"]],
         "observer_ids": [admin.id, bob["id"]],
@@ -93,6 +105,62 @@ async def test_tasks_are_listed_by_item_person_and_status(
     assert by_status.json()["items"] == [of_admin]
 
 
+async def test_a_task_is_tied_to_several_items_each_once(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    roof, cellar, attic = [(await company.deal())["id"] for _ in range(3)]
+
+    made = await task(api, item_id=cellar, further_item_ids=[attic, roof, cellar, roof])
+    path = f"{TASKS}/{made['id']}"
+    same = SmallCompany.made(await api.patch(path, json={"further_item_ids": [roof, attic]}))
+    other = SmallCompany.made(await api.patch(path, json={"item_id": roof}))
+    fewer = SmallCompany.made(await api.patch(path, json={"further_item_ids": []}))
+
+    assert [(each["item_id"], each["further_item_ids"]) for each in (made, same, other, fewer)] == [
+        (cellar, [roof, attic]),
+        (cellar, [roof, attic]),
+        (roof, [attic]),
+        (roof, []),
+    ]
+    assert [each["version"] for each in (made, same, other, fewer)] == [1, 1, 2, 3]
+    assert (await api.get(path)).json() == fewer
+
+
+async def test_tasks_are_found_by_each_item_that_they_are_tied_to(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    roof, cellar, attic = [(await company.deal())["id"] for _ in range(3)]
+    both = await task(api, item_id=cellar, further_item_ids=[roof])
+    one = await task(api, item_id=roof)
+
+    found = [
+        (await api.get(TASKS, params={"item_id": item_id})).json()["items"]
+        for item_id in (roof, cellar, attic)
+    ]
+
+    assert found == [[both, one], [both], []]
+
+
+async def test_further_items_need_a_first_one(
+    api: httpx2.AsyncClient, company: SmallCompany
+) -> None:
+    await company.pipeline("New")
+    roof, cellar = [(await company.deal())["id"] for _ in range(2)]
+    both = await task(api, item_id=roof, further_item_ids=[cellar])
+    path = f"{TASKS}/{both['id']}"
+
+    created = await api.post(TASKS, json={"title": "Call", "further_item_ids": [roof]})
+    untied = await api.patch(path, json={"item_id": None})
+    neither = await api.patch(path, json={"item_id": None, "further_item_ids": []})
+
+    reason = "Further items need a first one: send item_id, or no further_item_ids."
+    assert [created.status_code, untied.status_code, neither.status_code] == [422, 422, 200]
+    assert created.json()["errors"] == [{"field": "/item_id", "reason": reason}]
+    assert untied.json()["errors"] == [{"field": "/item_id", "reason": reason}]
+
+
 async def test_completing_a_task_is_remembered_until_it_is_taken_up_again(
     api: httpx2.AsyncClient,
 ) -> None:
@@ -103,6 +171,81 @@ async def test_completing_a_task_is_remembered_until_it_is_taken_up_again(
 
     assert completed.json()["completed_at"] is not None
     assert resumed.json() == call | {"status": "in progress", "version": 3}
+
+
+@pytest.mark.parametrize("status", TaskStatus)
+async def test_a_new_task_may_begin_in_any_status(
+    api: httpx2.AsyncClient, status: TaskStatus
+) -> None:
+    made = await task(api, status=status)
+
+    assert (made["status"], made["version"]) == (status, 1)
+    assert (made["completed_at"] is not None) is (status is TaskStatus.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "possible"),
+    [
+        ("awaiting control", "deferred", "pending, in progress or completed"),
+        ("completed", "awaiting control", "pending or in progress"),
+        ("completed", "deferred", "pending or in progress"),
+        ("deferred", "awaiting control", "pending, in progress or completed"),
+    ],
+)
+async def test_a_status_that_does_not_follow_is_refused_with_those_that_do(
+    api: httpx2.AsyncClient, present: str, wanted: str, possible: str
+) -> None:
+    call = await task(api, status=present)
+    path = f"{TASKS}/{call['id']}"
+
+    refused = await api.patch(path, json={"title": "Other", "status": wanted})
+
+    reason = f"Task {call['id']} is {present}: it can become {possible}, not {wanted}."
+    assert refused.status_code == 409
+    assert refused.json()["errors"] == [{"field": "/status", "reason": reason}]
+    assert (await api.get(path)).json() == call
+
+
+def as_it_should_go(first: str, wanted: list[str]) -> list[tuple[int, str]]:
+    """Return how requests for these statuses, one after another, are answered, and what is then."""
+    came, present = [], first
+    for each in wanted:
+        refused = (present, each) in ILLEGAL
+        present = present if refused else each
+        came.append((409 if refused else 200, present))
+    return came
+
+
+async def asked(api: httpx2.AsyncClient, path: str, status: str) -> tuple[int, str]:
+    answer = await api.patch(path, json={"status": status})
+    return answer.status_code, (await api.get(path)).json()["status"]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    first=st.sampled_from([*map(str, TaskStatus)]),
+    wanted=st.lists(st.sampled_from([*map(str, TaskStatus)]), min_size=1, max_size=8),
+)
+async def test_no_requests_in_any_order_give_a_task_a_status_that_does_not_follow(
+    api: httpx2.AsyncClient, first: str, wanted: list[str]
+) -> None:
+    path = f"{TASKS}/{(await task(api, status=first))['id']}"
+
+    came = [await asked(api, path, status) for status in wanted]
+
+    assert came == as_it_should_go(first, wanted)
+
+
+async def test_a_task_that_requires_a_result_is_not_noted_as_completed_without(
+    api: httpx2.AsyncClient,
+) -> None:
+    said = {"title": "Call", "status": "completed", "result_required": True}
+
+    without = await api.post(TASKS, json=said)
+    having = await api.post(TASKS, json=said | {"result": "She buys"})
+
+    assert [without.status_code, having.status_code] == [409, 201]
+    assert without.json()["errors"][0]["field"] == "/result"
 
 
 async def test_a_task_that_requires_a_result_is_not_completed_without(
@@ -189,13 +332,16 @@ async def test_tasks_are_not_tied_to_what_is_in_the_recycle_bin(
     api: httpx2.AsyncClient, company: SmallCompany
 ) -> None:
     await company.pipeline("New")
-    deal = await company.deal()
+    deal, there = await company.deal(), await company.deal()
     await api.delete(f"/v1/deals/{deal['id']}")
 
     answer = await api.post(TASKS, json={"title": "Call", "item_id": deal["id"]})
+    further = {"title": "Call", "item_id": there["id"], "further_item_ids": [deal["id"]]}
+    answer_of_further = await api.post(TASKS, json=further)
 
-    assert answer.status_code == 422
+    assert [answer.status_code, answer_of_further.status_code] == [422, 422]
     assert answer.json()["errors"][0]["field"] == "/item_id"
+    assert answer_of_further.json()["errors"][0]["field"] == "/further_item_ids/0"
 
 
 @pytest.mark.parametrize(
@@ -205,6 +351,8 @@ async def test_tasks_are_not_tied_to_what_is_in_the_recycle_bin(
         ({"title": "x" * 1001}, "/title"),
         ({"status": "done"}, "/status"),
         ({"item_id": 4711}, "/item_id"),
+        ({"further_item_ids": [4711]}, "/further_item_ids/0"),
+        ({"further_item_ids": 4711}, "/further_item_ids"),
         ({"responsible_id": 4711}, "/responsible_id"),
         ({"participant_ids": [4711]}, "/participant_ids/0"),
         ({"observer_ids": [4711]}, "/observer_ids/0"),

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import put_to_work
 from models.database import Database
 from models.delivery import Delivery, DeliveryKind, Reaction
 from models.history import HistoryEntry, HistoryKind
@@ -190,20 +190,14 @@ async def test_a_link_that_the_mail_never_had_leads_nowhere(
     assert [answer.status_code for answer in answers] == [404, 200]
 
 
-@pytest.fixture
-def strict(database: Database) -> FastAPI:
-    """The API as it is installed, with fewer requests allowed."""
-    return create_app(database, Settings(rate_limit="3/minute", rate_limit_strangers="2/minute"))
-
-
 async def test_whoever_tries_links_is_stopped_and_who_has_one_may_ask_more_often(
-    strict: FastAPI, mail: Mail
+    app: FastAPI, database: Database, stranger: httpx2.AsyncClient, mail: Mail
 ) -> None:
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(strict), base_url="http://cuebook"
-    ) as client:
-        tried = [await client.get(f"/v1/t/1/{number}/x") for number in range(3)]
-        held = [await client.get(mail.links[0]) for _ in range(4)]
+    few = Settings(rate_limit="3/minute", rate_limit_strangers="2/minute")
+    put_to_work(app, database, few)
+
+    tried = [await stranger.get(f"/v1/t/1/{number}/x") for number in range(3)]
+    held = [await stranger.get(mail.links[0]) for _ in range(4)]
 
     assert [answer.status_code for answer in tried] == [404, 404, 429]
     assert [answer.status_code for answer in held] == [302, 302, 302, 429]

@@ -17,9 +17,11 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.testing import WorkflowEnvironment
 
 from cli import app
+from inbound_mail import LAST_PATIENCE, STOP_PATIENCE, taking_mail
 from models.database import Database
 from models.settings import Settings, variable
 from relay import SEARCH_ATTRIBUTES
+from tests.fixtures.database import on_one_database
 from tests.fixtures.world import served
 from worker import GRACE
 
@@ -116,9 +118,18 @@ def test_the_api_listens_where_its_port_is_published() -> None:
 
     assert settings.api_host == "0.0.0.0"  # noqa: S104 - inside its container
     assert SERVICES["api"]["ports"] == [f"127.0.0.1:8000:{settings.api_port}"]
-    assert instructions("EXPOSE") == [str(settings.api_port)]
+    assert instructions("EXPOSE") == [f"{settings.api_port} {settings.inbound_mail_port}"]
 
 
+def test_mail_is_taken_where_its_port_is_published() -> None:
+    settings = settings_of("inbound-mail")
+
+    assert settings.inbound_mail_host == "0.0.0.0"  # noqa: S104 - inside its container
+    assert SERVICES["inbound-mail"]["ports"] == [f"127.0.0.1:8025:{settings.inbound_mail_port}"]
+    assert settings.largest_mail == Settings().largest_mail
+
+
+@on_one_database
 async def test_the_health_check_asks_an_endpoint_that_answers(database: Database) -> None:
     _, python, flag, code = SERVICES["api"]["healthcheck"]["test"]
     there = f"http://127.0.0.1:{settings_of('api').api_port}"
@@ -131,6 +142,20 @@ async def test_the_health_check_asks_an_endpoint_that_answers(database: Database
 
     assert python == "python"
     assert f"{there}/" in code
+
+
+async def test_the_health_check_of_the_mail_intake_hears_its_greeting(database: Database) -> None:
+    _, python, flag, code = SERVICES["inbound-mail"]["healthcheck"]["test"]
+    there = str(settings_of("inbound-mail").inbound_mail_port)
+
+    async with taking_mail(database, Settings(inbound_mail_port=0)) as listener:
+        here = code.replace(there, str(listener.port))
+        check = await asyncio.create_subprocess_exec(sys.executable, flag, here)
+
+        assert await check.wait() == 0
+
+    assert python == "python"
+    assert f"127.0.0.1', {there}" in code
 
 
 def test_the_search_attributes_are_those_of_the_relay() -> None:
@@ -208,12 +233,19 @@ def test_what_a_service_waits_for_comes(service: str) -> None:
 def test_the_worker_waits_for_its_tables_and_its_namespace() -> None:
     assert SERVICES["worker"]["depends_on"].keys() == {"migrate", "temporal-namespace"}
     assert SERVICES["api"]["depends_on"].keys() == {"migrate"}
+    assert SERVICES["inbound-mail"]["depends_on"].keys() == {"migrate"}
 
 
 def test_the_worker_may_end_gracefully() -> None:
     [seconds] = re.findall(r"^(\d+)s$", SERVICES["worker"]["stop_grace_period"])
 
     assert timedelta(seconds=int(seconds)) > GRACE
+
+
+def test_mails_under_way_may_be_stored_before_the_intake_ends() -> None:
+    [seconds] = re.findall(r"^(\d+)s$", SERVICES["inbound-mail"]["stop_grace_period"])
+
+    assert timedelta(seconds=int(seconds)) > 2 * STOP_PATIENCE + LAST_PATIENCE
 
 
 def test_ports_are_published_to_this_machine_only() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli import app
-from docs.generate import README, RULES, rules_page, with_tables
+from docs.generate import README, RULES, TRIGGERS, rules_page, triggers_page, with_tables
 from docs.record import Fresh
 from models.api_token import find_token, make_token
 from models.database import Database
@@ -20,6 +20,7 @@ from models.settings import Settings, variable
 from models.user import Role, administrators
 from relay import TASK_QUEUE
 from sample_company import load_sample_company
+from tests.fixtures.database import on_one_database
 from tests.fixtures.world import served
 from workflows.agenda import deliveries_of
 
@@ -60,6 +61,10 @@ def paths_in(page: Path) -> set[str]:
 
 def test_rules_md_is_what_make_docs_writes() -> None:
     assert RULES.read_text() == rules_page()
+
+
+def test_triggers_md_is_what_make_docs_writes() -> None:
+    assert TRIGGERS.read_text() == triggers_page()
 
 
 def test_the_tables_of_the_readme_are_what_make_docs_writes() -> None:
@@ -126,6 +131,7 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(page.stem[:4]) for page in ADRS] == list(range(1, len(ADRS) + 1))
 
 
+@on_one_database
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_the_session_of_the_readme_works_as_printed(
     database: Database, tmp_path: Path
@@ -149,9 +155,11 @@ async def test_the_session_of_the_readme_works_as_printed(
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_the_session_of_the_api_page_works_as_printed(fresh: Fresh, tmp_path: Path) -> None:
+async def test_the_session_of_the_api_page_works_as_printed(
+    sqlite_company: Fresh, tmp_path: Path
+) -> None:
     [session] = examples(API_PAGE, "sh")
-    async with fresh() as database:
+    async with sqlite_company() as database:
         async with database.transaction() as transaction:
             [admin] = await administrators(transaction)
             token = make_token(transaction, admin, "the page")
@@ -169,6 +177,7 @@ async def test_the_session_of_the_api_page_works_as_printed(fresh: Fresh, tmp_pa
     assert re.search(r'"workflow_id":"deal-1-entry-\d+"', said)
 
 
+@on_one_database
 async def test_the_first_administrator_is_made_as_printed(
     database_url: str, tmp_path: Path
 ) -> None:

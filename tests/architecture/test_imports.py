@@ -51,6 +51,7 @@ def importers_of(module: str) -> set[str]:
         ("cli", set()),
         ("worker", {"cli.py"}),
         ("devserver", {"cli.py"}),
+        ("inbound_mail", {"cli.py"}),
         ("sample_company", {"cli.py"}),
         ("relay", {"cli.py", "devserver.py", "worker.py"}),
         ("tests", set()),
@@ -83,6 +84,14 @@ def test_a_workflow_gets_time_and_chance_from_temporal_alone(path: Path) -> None
 
     assert known <= DETERMINISTIC | {"models", "workflows"}
     assert clocks <= {"workflow"}
+
+
+def test_savepoints_are_made_in_one_place() -> None:
+    makers = {
+        str(path.relative_to(ROOT)) for path in modules() if "begin_nested" in path.read_text()
+    }
+
+    assert makers == {"models/savepoints.py"}
 
 
 def test_the_contracts_of_import_linter_are_kept() -> None:

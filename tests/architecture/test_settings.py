@@ -77,6 +77,13 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
         ),
         ("mail_from", "nobody", "An email address must have an @-sign."),
         (
+            "inbound_mail_for",
+            "crm@firm.com, @no/where",
+            "The part after the @-sign contains invalid",
+        ),
+        ("inbound_mail_protocol", "pop", "Input should be 'smtp' or 'lmtp'"),
+        ("largest_mail", "0", "Input should be greater than or equal to 1024"),
+        (
             "message_gateway_url",
             "ftp://sms",
             "should begin with http:// or https://, and name a host",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import ADMIN_TOKEN, app
+from cli import ADMIN_TOKEN, CannotStart, app
 from cli import _first_time as admin_token
 from models.api_token import ApiToken, find_token, revoke_token
 from models.database import Database
@@ -109,3 +109,15 @@ async def test_a_token_file_that_opens_nothing_any_more_is_replaced(
     assert same == first != new
     assert (tmp_path / ADMIN_TOKEN).read_text() == f"{new}\n"
     assert (await known(database, new)).expires_at is None
+
+
+@pytest.mark.parametrize("command", [("token", "list"), ("doctor",), ("export", "backup")])
+async def test_where_nothing_was_ever_started_it_is_said_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(variable("home"), str(tmp_path / "nowhere"))
+
+    with pytest.raises(CannotStart, match=r"There is no folder .*nowhere: run `cuebook migrate`"):
+        await cuebook(*command)
+
+    assert list(tmp_path.iterdir()) == []

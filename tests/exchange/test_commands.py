@@ -10,6 +10,7 @@ from models.database import Database
 from models.item import Deal
 from tests.exchange.folders import administered, sample, with_line
 from tests.factories import all_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.processes import ROOT, Installation
 
 pytestmark = pytest.mark.timeout(180)
@@ -48,6 +49,7 @@ async def test_a_company_is_loaded_exported_and_loaded_again(
     assert len(await all_of(database, Deal)) == 4
 
 
+@on_one_database
 async def test_bad_lines_are_told_and_the_code_says_what_was_done(
     installation: Installation, database: Database, tmp_path: Path
 ) -> None:
@@ -64,6 +66,7 @@ async def test_bad_lines_are_told_and_the_code_says_what_was_done(
     assert "did you mean Battery?" in (tmp_path / "bad.csv").read_text()
 
 
+@on_one_database
 async def test_what_stands_in_the_way_is_one_line(
     installation: Installation, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from models.database import Database
 from models.department import Department
 from models.errors import NotAllowed
 from models.item import Deal
-from models.task import Task, TaskPart, TaskPerson, reached_task, tasks_within_reach
+from models.task import Task, TaskItem, TaskPart, TaskPerson, reached_task, tasks_within_reach
 from models.user import Reach, Role, User
 from tests.factories import a_deal, a_pipeline
 
@@ -156,6 +156,11 @@ async def test_agents_reach_tasks_that_they_take_part_in_or_whose_item_they_reac
                 a_task("seen by him", people=[TaskPerson(user_id=tom.id, part=TaskPart.OBSERVER)]),
                 a_task("on a deal of a colleague", item_id=colleagues.id),
                 a_task("on a deal of others", item_id=others.id),
+                a_task(
+                    "on theirs and a colleague's",
+                    item_id=others.id,
+                    further_items=[TaskItem(item_id=colleagues.id)],
+                ),
                 a_task("of a colleague", responsible_id=sue.id),
                 a_task("of nobody"),
             ]
@@ -163,8 +168,15 @@ async def test_agents_reach_tasks_that_they_take_part_in_or_whose_item_they_reac
 
     listed = await tasks_of(database, tom)
 
-    assert listed == {"his", "made by him", "with him", "seen by him", "on a deal of a colleague"}
-    assert [await is_task_reached(database, tom, title) for title in sorted(listed)] == [True] * 5
+    assert listed == {
+        "his",
+        "made by him",
+        "with him",
+        "seen by him",
+        "on a deal of a colleague",
+        "on theirs and a colleague's",
+    }
+    assert [await is_task_reached(database, tom, title) for title in sorted(listed)] == [True] * 6
     assert not await is_task_reached(database, tom, "on a deal of others")
     assert not await is_task_reached(database, tom, "of a colleague")
     assert not await is_task_reached(database, tom, "of nobody")
@@ -180,8 +192,20 @@ async def test_managers_reach_every_task(database: Database, people: dict[str, U
     assert await is_task_reached(database, manager, "of nobody")
 
 
-def a_task(title: str, *, people: list[TaskPerson] | None = None, **ids: int) -> Task:
-    task = Task(title=title, people=people or [], tags=[], checklist=[])
+def a_task(
+    title: str,
+    *,
+    people: list[TaskPerson] | None = None,
+    further_items: list[TaskItem] | None = None,
+    **ids: int,
+) -> Task:
+    task = Task(
+        title=title,
+        people=people or [],
+        further_items=further_items or [],
+        tags=[],
+        checklist=[],
+    )
     assign(task, ids)
     return task
 

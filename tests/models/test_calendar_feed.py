@@ -15,7 +15,8 @@ from models.database import Database
 from models.installation import installation
 from models.item import Item
 from models.reminders import set_reminders
-from models.task import Task, TaskStatus
+from models.task import Task
+from models.task_fields import TaskStatus
 from models.user import User
 from models.vtimezone import vtimezone
 from tests.factories import a_deal, a_pipeline

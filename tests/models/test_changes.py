@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from models import clock
 from models.changes import changed_since
+from models.contact import Contact
 from models.database import Database
 from models.entering import enter_stage
 from models.item import Item
@@ -76,6 +77,19 @@ async def test_what_was_edited_has_changed_under_the_name_that_history_gives_it(
     await story.edit(source="fair", responsible_id=story.boss_id, product_rows=[])
 
     assert await story.changed() == [{"source", "responsible"}]
+
+
+async def test_a_client_that_is_tied_to_the_item_or_taken_from_it_changes_it(
+    story: Story, database: Database
+) -> None:
+    anna, ben = Contact(first_name="Anna"), Contact(first_name="Ben")
+    async with database.transaction() as session:
+        session.add_all([anna, ben])
+    await story.edit(contact_id=anna.id, further_contact_ids=[ben.id])
+    await story.move("Won")
+    await story.edit(further_contact_ids=[])
+
+    assert await story.changed() == [{"contact", "further_contacts"}, {"further_contacts"}]
 
 
 async def test_what_is_sent_as_it_was_has_not_changed(story: Story) -> None:

@@ -1,8 +1,13 @@
 """Phones and addresses: as written, and as compared."""
 
+from collections.abc import Callable
+
+import idna
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, format_number
 
 from models.contact import Contact
 from models.contact_point import ContactPoint, ContactPointKind, email, phone, replace_points
@@ -39,11 +44,106 @@ def test_what_holds_no_number_is_no_phone(raw: str) -> None:
     assert caught.value.problems[0].reason == f"«{raw}» is not a phone number."
 
 
-@given(st.integers(10**6, 10**9).map(str), st.sampled_from(["DE", "PL", "US", "IT", "GB"]))
-def test_a_phone_read_twice_is_the_same(raw: str, region: str) -> None:
+COUNTRIES = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+regions = st.sampled_from(COUNTRIES)
+typed = st.text("0123456789+-()/. ", min_size=5, max_size=20).map("0{}12".format)
+"""What people type who mean a number of their country; each holds digits."""
+
+
+def readable(raw: str, region: str) -> str:
+    """Return the value of a phone; what is none is not the subject."""
+    try:
+        return phone(raw, region=region).value or ""
+    except Invalid:
+        reject()
+
+
+@given(typed, regions, regions)
+def test_a_phone_read_twice_is_the_same(raw: str, region: str, elsewhere: str) -> None:
+    once = readable(raw, region)
+
+    assert phone(once, region=elsewhere).value == once
+
+
+@pytest.mark.parametrize(
+    ("raw", "region"),
+    [
+        ("00066659", "CX"),
+        ("8 80 555 73280", "LT"),
+        ("040 8633737", "JE"),
+        ("1 1 5965038", "MH"),
+        ("000844 756-5598", "HR"),
+    ],
+)
+def test_a_phone_with_more_prefixes_than_it_needs_is_the_same_when_read_again(
+    raw: str, region: str
+) -> None:
     once = phone(raw, region=region).value or ""
 
-    assert phone(once, region="FR").value == once
+    assert phone(once, region=region).value == once
+
+
+NUMBERS = [
+    (region, found)
+    for region in COUNTRIES
+    for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.VOIP)
+    if (found := phonenumbers.example_number_for_type(region, kind)) is not None
+]
+"""Real numbers of every country, and where each is one of the country's own."""
+
+SPELLINGS: list[Callable[[str, PhoneNumber], str]] = [
+    lambda _, number: format_number(number, PhoneNumberFormat.INTERNATIONAL),
+    lambda _, number: format_number(number, PhoneNumberFormat.RFC3966),
+    lambda _, number: format_number(number, PhoneNumberFormat.NATIONAL),
+    lambda _, number: format_number(number, PhoneNumberFormat.INTERNATIONAL).replace(" ", "-"),
+    lambda _, number: format_number(number, PhoneNumberFormat.INTERNATIONAL).replace(" ", "/"),
+    lambda _, number: f" {format_number(number, PhoneNumberFormat.E164)} ",
+    lambda _, number: f"{format_number(number, PhoneNumberFormat.INTERNATIONAL)} ext. 12",
+    lambda region, number: phonenumbers.format_out_of_country_calling_number(number, region),
+]
+"""How people write them who are at home there."""
+
+
+@given(st.sampled_from(NUMBERS), st.sampled_from(SPELLINGS), regions)
+def test_another_spelling_of_a_number_is_the_same_number(
+    known: tuple[str, PhoneNumber], spelling: Callable[[str, PhoneNumber], str], elsewhere: str
+) -> None:
+    region, number = known
+    value = format_number(number, PhoneNumberFormat.E164)
+
+    assert phone(spelling(region, number), region=region).value == value
+    assert phone(value, region=elsewhere).value == value
+
+
+names = st.from_regex(r"[a-zA-Z0-9äöüßéłżПриветΣς_+-]{1,12}(\.[a-zA-Z0-9]{1,8})?", fullmatch=True)
+hosts = st.sampled_from(
+    [
+        "example.com",
+        "Firm.EXAMPLE",
+        "müller.de",
+        "xn--mller-kva.de",
+        "straße.de",
+        "δοκιμή.gr",
+        "中国.cn",
+    ]
+)
+
+
+@given(names, hosts, st.sampled_from(["", " ", "\n", "\t"]))
+def test_an_address_read_twice_is_the_same(name: str, host: str, around: str) -> None:
+    once = email(f"{around}{name}@{host}{around}").value or ""
+
+    assert email(once).value == once
+
+
+@given(names, hosts)
+def test_of_a_domain_no_spelling_counts(name: str, host: str) -> None:
+    value = email(f"{name}@{host}").value
+    ascii_host = idna.encode(host.lower(), uts46=True).decode()
+
+    assert email(f"{name}@{ascii_host.upper()}").value == value
+    assert email(f"{name}@{host.lower()}").value == value
 
 
 @pytest.mark.parametrize(

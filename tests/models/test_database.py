@@ -9,8 +9,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.database import Database, lost_a_race
+from models.database import Database
 from models.entering import enter_stage
+from models.locking import lost_a_race
 from models.pipeline import find_stage
 from models.rule_run import Hold, RuleRun, hold_all, release_all
 from models.stage_entry import Cause, StageEntry, lock_entry

@@ -10,7 +10,14 @@ from hypothesis.provisional import domains
 from models.contact_point import ContactPoint, email, phone
 from models.database import Database
 from models.errors import Invalid
-from models.exclusion import ExclusionKind, exclude, read_value
+from models.excluding import exclude
+from models.exclusion import (
+    Exclusion,
+    ExclusionKind,
+    excluded_among,
+    exclusions_of,
+    read_value,
+)
 
 LETTERS = st.characters(categories=["Lu", "Ll", "Lt", "Lo", "Nd"])
 ACCENTS = st.sampled_from(["", "\u0301", "\u0308"])
@@ -28,7 +35,10 @@ hosts = domains(max_length=60).filter(lambda name: not name.endswith(".arpa"))
         (ExclusionKind.EMAIL, "STRASSE@example.com", "strasse@example.com"),
         (ExclusionKind.EMAIL, "straße@example.com", "strasse@example.com"),
         (ExclusionKind.EMAIL, "ᲂ\u0308@example.com", "ӧ@example.com"),
+        (ExclusionKind.EMAIL, "Anna@Straße.de", "anna@straße.de"),
+        (ExclusionKind.EMAIL, "anna@xn--mller-kva.de", "anna@müller.de"),
         (ExclusionKind.DOMAIN, "@Firm.com", "firm.com"),
+        (ExclusionKind.DOMAIN, " *@firm.com. ", "firm.com"),
         (ExclusionKind.DOMAIN, "Müller.de", "xn--mller-kva.de"),
     ],
 )
@@ -43,6 +53,8 @@ def test_a_value_is_compared_in_one_form(kind: ExclusionKind, raw: str, value: s
         (ExclusionKind.EMAIL, "anna"),
         (ExclusionKind.DOMAIN, "anna@firm.com"),
         (ExclusionKind.DOMAIN, "localhost"),
+        (ExclusionKind.DOMAIN, "*.firm.com"),
+        (ExclusionKind.DOMAIN, "firm.com.."),
         (ExclusionKind.DOMAIN, ""),
     ],
 )
@@ -81,6 +93,66 @@ def test_a_domain_compared_twice_is_the_same(host: str) -> None:
     once = read_value(ExclusionKind.DOMAIN, host, region="DE")
 
     assert read_value(ExclusionKind.DOMAIN, once, region="DE") == once
+
+
+async def listed(database: Database, kind: ExclusionKind, raw: str) -> Exclusion:
+    """Put a value on the list."""
+    value = read_value(kind, raw, region="DE")
+    exclusion = Exclusion(kind=kind, value=value)
+    async with database.transaction() as session:
+        session.add(exclusion)
+    return exclusion
+
+
+SPELLINGS = [
+    (ExclusionKind.PHONE, "030 1234567", phone("+49 (0)30 123-4567", region="US")),
+    (ExclusionKind.PHONE, "+48 600 100 200", phone("600100200", region="PL")),
+    (ExclusionKind.EMAIL, "Anna@Müller.de", email("ANNA@xn--mller-kva.de")),
+    (ExclusionKind.DOMAIN, "@MÜLLER.de", email("anna@müller.DE")),
+    (ExclusionKind.DOMAIN, "firm.com.", email("anna@Firm.com")),
+]
+
+
+@pytest.mark.parametrize(("kind", "raw", "who"), SPELLINGS)
+async def test_whoever_is_listed_is_found_in_any_spelling(
+    database: Database, kind: ExclusionKind, raw: str, who: ContactPoint
+) -> None:
+    entry = await listed(database, kind, raw)
+
+    async with database.reading() as session:
+        found = await exclusions_of(session, [who.value or ""])
+
+    assert {value: each.id for value, each in found.items()} == {who.value: entry.id}
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "who"),
+    [
+        (ExclusionKind.DOMAIN, "firm.com", email("anna@mail.firm.com")),
+        (ExclusionKind.DOMAIN, "mail.firm.com", email("anna@firm.com")),
+        (ExclusionKind.DOMAIN, "firm.com", email("anna@myfirm.com")),
+        (ExclusionKind.DOMAIN, "strasse.de", email("anna@straße.de")),
+        (ExclusionKind.EMAIL, "anna@firm.com", email("anna.b@firm.com")),
+        (ExclusionKind.PHONE, "030 1234567", phone("030 12345678", region="DE")),
+    ],
+)
+async def test_nobody_else_is_found(
+    database: Database, kind: ExclusionKind, raw: str, who: ContactPoint
+) -> None:
+    await listed(database, kind, raw)
+
+    async with database.reading() as session:
+        assert await excluded_among(session, [who.value or ""]) == set()
+
+
+async def test_an_address_of_its_own_comes_before_its_domain(database: Database) -> None:
+    await listed(database, ExclusionKind.DOMAIN, "firm.com")
+    own = await listed(database, ExclusionKind.EMAIL, "anna@firm.com")
+
+    async with database.reading() as session:
+        found = await exclusions_of(session, ["anna@firm.com"])
+
+    assert found["anna@firm.com"].id == own.id
 
 
 async def test_what_is_listed_already_is_not_listed_again(database: Database) -> None:

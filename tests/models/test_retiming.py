@@ -18,7 +18,7 @@ from models.item import Deal
 from models.item_edit import edit_item, find_whole
 from models.item_type import ItemType
 from models.pipeline import find_stage
-from models.retiming import retimed
+from models.retiming_all import retimed
 from models.rule_run import (
     Hold,
     RuleRun,

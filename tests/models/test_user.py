@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
-from models.database import Database, lost_a_race
+from models.database import Database
 from models.department import DEEPEST, Department, departments_above, place_under
 from models.errors import Conflict, Invalid
+from models.locking import lost_a_race
 from models.user import Role, User, administrators, save_user, supervisor_of
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -9,17 +9,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from aiosmtplib import SMTP
 from sqlalchemy import select
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from models.database import Database
 from models.task import Task
+from tests.fixtures.database import on_one_database
 from tests.fixtures.processes import ROOT, Installation, installed, until
 
 pytestmark = pytest.mark.timeout(120)
 
 AT_ONCE = {"kind": "at_once"}
+NOTE = {"title": "Note", "action": "add_history_entry", "params": {"text": "Nobody has called."}}
 
 
 async def posted(http: httpx2.AsyncClient, path: str, body: object) -> Any:
@@ -53,6 +56,15 @@ async def moved(http: httpx2.AsyncClient, timing: object = AT_ONCE) -> int:
     answer = await http.post(f"/v1/items/{deal['id']}/move", json={"stage_id": second})
     assert answer.status_code == 200
     return int(deal["id"])
+
+
+async def mail_sent(installation: Installation) -> str:
+    """Send a mail to the installation; return its answer."""
+    mail = b"From: ann@client.com\r\nSubject: Roof\r\n\r\nHello\r\n"
+    port = installation.mail_port
+    async with SMTP(hostname="127.0.0.1", port=port, start_tls=False) as client:
+        _, answer = await client.sendmail("ann@client.com", ["crm@firm.com"], mail)
+    return answer
 
 
 async def tasks(installation: Installation, item_id: int) -> list[Any]:
@@ -89,6 +101,28 @@ async def test_stopping_and_starting_again_goes_on_where_it_was(
     assert len(await tasks(installation, item)) == 1
 
 
+@on_one_database
+async def test_a_mail_makes_a_lead_whose_workflow_waits_in_temporal(
+    installation: Installation,
+) -> None:
+    await installation.dev()
+    async with installation.api() as http:
+        [pipeline] = (await http.get("/v1/pipelines?item_type=lead")).json()["items"]
+        stage_id = pipeline["stages"][0]["id"]
+        in_an_hour = {"kind": "after_delay", "amount": 1, "unit": "hours"}
+        await posted(http, f"/v1/stages/{stage_id}/rules", NOTE | {"timing": in_an_hour})
+
+    answer = await mail_sent(installation)
+
+    lead_id = int(answer.removeprefix("2.0.0 Made lead ").split()[0])
+    run = await the_run(installation, lead_id)
+    temporal = await Client.connect(f"127.0.0.1:{installation.temporal_port}")
+    waiting = await until(temporal.get_workflow_handle(run["workflow_id"]).describe)
+    assert run["workflow_id"] == f"lead-{lead_id}-entry-{run['stage_entry_id']}"
+    assert waiting.status is WorkflowExecutionStatus.RUNNING
+
+
+@on_one_database
 async def test_a_reminder_comes_once_though_everything_was_stopped_meanwhile(
     installation: Installation,
 ) -> None:
@@ -112,6 +146,7 @@ async def notifications(installation: Installation, about: str) -> list[Any]:
     return [each for each in every if about in each["text"]]
 
 
+@on_one_database
 async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_when_it_is_back(
     installation: Installation,
 ) -> None:
@@ -129,6 +164,7 @@ async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_whe
     assert meanwhile == []
 
 
+@on_one_database
 async def test_temporal_killed_is_started_again_and_nothing_is_lost(
     installation: Installation,
 ) -> None:
@@ -194,6 +230,7 @@ async def test_a_worker_killed_between_commit_and_answer_leaves_the_effect_exact
     assert len(await tasks(installation, item)) == 1
 
 
+@on_one_database
 async def test_a_port_in_use_is_said_with_the_settings_name(installation: Installation) -> None:
     await installation.dev()
 
@@ -215,6 +252,7 @@ async def test_api_and_worker_run_apart_and_another_worker_takes_over_from_a_kil
         token = await apart.said("cli.py", "token", "--email", "ada@example.com")
         (apart.home / "admin-token").write_text(token)
         api = await apart.start("cli.py", "api")
+        intake = await apart.start("cli.py", "inbound-mail")
         first = await apart.start("worker.py")
         await apart.worker_of(first)
         async with apart.api() as http:
@@ -226,6 +264,9 @@ async def test_api_and_worker_run_apart_and_another_worker_takes_over_from_a_kil
 
             await has_task(apart, between)
 
+        answer = await until(lambda: mail_sent(apart))
+        assert answer.startswith("2.0.0 Made lead")
+        assert await apart.end(intake, signal.SIGTERM) == 0
         assert await apart.end(second, signal.SIGTERM) == 0
         assert await apart.end(api, signal.SIGTERM) == 0
         assert len(await apart_tasks(postgres_database_url)) == 2
@@ -245,8 +286,9 @@ async def test_sqlite_is_refused_where_api_and_worker_would_be_apart(tmp_path: P
         api = await installation.start("cli.py", "api")
         worker = await installation.start("cli.py", "worker")
         alone = await installation.start("worker.py")
+        intake = await installation.start("cli.py", "inbound-mail")
 
-        statuses = [await api.wait(), await worker.wait(), await alone.wait()]
+        statuses = [await each.wait() for each in (api, worker, alone, intake)]
 
-        assert statuses == [1, 1, 1]
-        assert installation.output().count("must share one process") == 3
+        assert statuses == [1, 1, 1, 1]
+        assert installation.output().count("must share one process") == 4

@@ -1,30 +1,58 @@
 """Between any two steps of the protocol something else may happen: nothing is lost or doubled."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
+import httpx2
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, text, update
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload, selectinload
 from temporalio.client import WorkflowExecutionStatus
 
 from models.clock import now
 from models.contact import Contact
+from models.database import Database
 from models.entering import create_item, enter_stage
 from models.history import HistoryEntry, HistoryKind
 from models.installation import Installation, installation
-from models.item import Deal, lock_item
-from models.pipeline import Stage, find_stage
-from models.rule_run import RunState, postpone, run_now, skip
+from models.item import Deal, Invoice, Item, lock_item
+from models.item_type import ItemType
+from models.pipeline import Stage, StageKind, find_stage
+from models.rule_run import RuleRun, RunState, postpone, run_now, skip
 from models.stage_entry import Cause, StageEntry, lock_run
 from models.task import Task
 from models.telling import LEASE
+from models.trigger import Trigger, TriggerCheck, TriggerOutcome
+from models.trigger_call import call_triggers
 from models.user import User
-from tests.factories import IN_AN_HOUR, a_pipeline, a_rule
+from tests.factories import (
+    IN_AN_HOUR,
+    a_deal,
+    a_pipeline,
+    a_rule,
+    a_trigger,
+    all_of,
+    planned,
+    rules_of,
+)
+from tests.fixtures.api import SmallCompany
+from tests.fixtures.runner import Runner
 from tests.fixtures.scene import Gate, Scene, until
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 AN_HOUR = timedelta(hours=1)
+WAITS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+"""How many transactions of this database have to wait for another."""
+
+Answer = TypeVar("Answer")
 
 
 async def change(scene: Scene, entry_id: int, place: int = 0) -> int:
@@ -282,6 +310,198 @@ async def test_change_stage_from_a_rule(mover: str, scene: Scene) -> None:
         assert left.left_at is not None
 
 
+async def test_activity_completed_by_leaving_fires_a_trigger_that_moves(
+    mover: str, scene: Scene
+) -> None:
+    way = await Way.of(scene, {"action": mover, "params": {}}, {"timing": IN_AN_HOUR})
+    await scene.relay().tell_once()
+    async with scene.worker():
+        await scene.ends(way.first.id, COMPLETED)
+        await settle(scene)
+
+        await way.come_to(
+            ("New", [RunState.DONE, RunState.DROPPED]),
+            ("Done", [RunState.DROPPED]),
+            ("Won", [RunState.DONE]),
+        )
+
+    assert await way.said() == [MOVED_TO_WON]
+    assert await way.noted() == ["In Won"]  # The rule of the stage that was passed never ran.
+    *_, last = await way.entries()
+    assert last.cause_trigger_id == way.trigger.id
+    assert last.cause_run_id == (await scene.run(way.first.id)).id  # It brought all about.
+    assert (last.root_id, last.parent_id, last.depth) == (way.first.id, way.first.id, 1)
+
+
+async def test_reply_lost_after_a_commit_in_which_a_trigger_moved(mover: str, scene: Scene) -> None:
+    way = await Way.of(scene, {"action": mover, "params": {}})
+    await scene.relay().tell_once()
+    lost = LosesTheReply()
+    async with scene.worker(lost):
+        await scene.ends(way.first.id, COMPLETED)
+        await settle(scene)
+
+        await way.come_to(
+            ("New", [RunState.DONE]), ("Done", [RunState.DROPPED]), ("Won", [RunState.DONE])
+        )
+
+    assert lost.replies > 2
+    assert await way.said() == [MOVED_TO_WON]
+
+
+async def test_trigger_moves_while_a_run_of_the_old_entry_is_under_way(scene: Scene) -> None:
+    way = await Way.of(scene, {}, {"timing": IN_AN_HOUR}, type="webhook", settings={"code": "go"})
+    await scene.relay().tell_once()
+    gate = Gate("commit/reply")
+    async with scene.worker(gate):
+        await gate.reached.wait()
+        await call(scene, way.first.item_id, "go")
+        gate.open.set()
+        await settle(scene)
+
+        await way.come_to(("New", [RunState.DONE, RunState.DROPPED]), ("Won", [RunState.DONE]))
+        await scene.ends(way.first.id, COMPLETED)
+
+    assert await (await scene.handle(way.first.id)).result() == {"done": 1, "dropped": 1}
+    assert await way.said() == [MOVED_TO_WON]
+
+
+async def test_a_broken_trigger_never_fails_anyones_move(
+    mover: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"field": "deal.title", "operator": "not empty"}
+    way = await Way.of(scene, {"action": mover, "params": {}}, conditions=named)
+    await scene.relay().tell_once()
+    monkeypatch.setattr("models.triggering.facts_of", Broken())
+    async with scene.worker():
+        await scene.ends(way.first.id, COMPLETED)
+        await settle(scene)
+
+        await way.come_to(("New", [RunState.DONE]), ("Done", [RunState.DONE]))
+
+    assert [outcome for outcome, _ in await way.said()] == [TriggerOutcome.BROKEN]
+    assert await way.noted() == ["In Done"]
+
+
+on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+"""For what cannot happen on SQLite, where one transaction writes at a time."""
+
+
+@on_postgres
+async def test_two_tasks_completed_at_once_that_both_want_to_move(
+    company: SmallCompany, api: httpx2.AsyncClient
+) -> None:
+    _, done, won = await company.pipeline("New", "Done", "Won")
+    for stage_id in (done, won):
+        trigger = {"type": "task_status", "settings": {"status": "completed"}}
+        company.made(await api.post(f"/v1/stages/{stage_id}/triggers", json=trigger))
+    deal = await company.deal()
+    task = {"title": "Prepare the invoice", "item_id": deal["id"]}
+    tasks = [company.made(await api.post("/v1/tasks", json=task)) for _ in range(2)]
+
+    answers = await asyncio.gather(
+        *(api.patch(f"/v1/tasks/{each['id']}", json={"status": "completed"}) for each in tasks)
+    )
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    log = company.made(await api.get(f"/v1/items/{deal['id']}/trigger-log"))["items"]
+    assert [line["outcome"] for line in log[::-1]] == [
+        "moved",
+        "another was first",
+        "stands there",
+        "moved",
+    ]
+    assert company.made(await api.get(f"/v1/deals/{deal['id']}"))["stage_id"] == won
+    stays = company.made(await api.get(f"/v1/stage-entries?item_id={deal['id']}"))["items"]
+    assert [stay["stage_id"] for stay in stays[:2]] == [won, done]
+    assert len(stays) == 3
+
+
+async def cross(database: Database, invoice: Item, pay: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Let one transaction lock a deal and its invoice, while another pays the invoice.
+
+    That one has the invoice and waits for the deal, which a trigger wants to move, when the first
+    wants the invoice: so PostgreSQL must end one of both.
+    """
+    paying: list[asyncio.Task[Answer]] = []
+    lost: list[str] = []
+
+    def note(context: ExceptionContext) -> None:
+        lost.append(str(getattr(context.original_exception, "sqlstate", "")))
+
+    async def has_to_wait() -> bool:
+        async with database.reading() as session:
+            return bool(await session.scalar(text(WAITS)))
+
+    async def work(session: AsyncSession) -> None:
+        deal = await lock_item(session, invoice.source_item_id or 0)
+        if not paying:
+            paying.append(asyncio.ensure_future(pay()))
+            await until(has_to_wait)
+        (await lock_item(session, invoice.id)).title = deal.title = "Seen"
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "handle_error", note)
+    try:
+        await database.tried(work)
+        answer = await paying[0]
+    finally:
+        event.remove(engine, "handle_error", note)
+    assert lost == ["40P01"]
+    return answer
+
+
+async def stand(database: Database) -> list[tuple[str, str]]:
+    """Return what all items are called, and where they stand."""
+    items = await all_of(database, Item, options=(joinedload(Item.stage),))
+    return [(item.title, item.stage.name) for item in items]
+
+
+async def a_bill(database: Database) -> StageEntry:
+    """Make a deal that moves when its invoice is paid, and the invoice, which a rule pays."""
+    async with database.transaction() as session:
+        new, won = a_pipeline(session, "New", "Won")
+        sent, paid = a_pipeline(session, "Sent", "Paid", item_type=ItemType.INVOICE)
+        paid.kind = StageKind.WON
+        a_trigger(session, won, "invoice_paid")
+        await session.flush()
+        a_rule(session, sent, "change_stage", params={"stage": paid.id})
+        deal, _ = await a_deal(session, new)
+        person = (await session.scalars(select(User).limit(1))).one()
+        invoice = Invoice(title="Bill", source_item=deal)
+        return await create_item(session, invoice, sent, Cause.person(person))
+
+
+@on_postgres
+async def test_a_payment_and_a_change_of_the_deal_at_once_both_succeed(
+    database: Database, api: httpx2.AsyncClient
+) -> None:
+    entry = await a_bill(database)
+
+    async def pay() -> httpx2.Response:
+        return await api.post(f"/v1/invoices/{entry.item_id}/pay", json={})
+
+    answer = await cross(database, entry.item, pay)
+
+    assert answer.status_code == 200, answer.text
+    assert await stand(database) == [("Seen", "Won"), ("Seen", "Paid")]
+
+
+@on_postgres
+async def test_a_rule_that_pays_and_a_change_of_the_deal_at_once_both_succeed(
+    database: Database, runner: Runner
+) -> None:
+    entry = await a_bill(database)
+
+    async def pay() -> RuleRun:
+        return await runner.do(entry.id)
+
+    run = await cross(database, entry.item, pay)
+
+    assert run.state is RunState.DONE, run.outcome
+    assert await stand(database) == [("Seen", "Won"), ("Seen", "Paid")]
+
+
 async def test_two_spam_deals_of_one_contact_at_once(scene: Scene) -> None:
     async with scene.database.transaction() as session:
         (spam,) = a_pipeline(session, "Spam")
@@ -372,6 +592,71 @@ async def test_leaving_ends_the_workflow_and_nothing_runs(scene: Scene) -> None:
         assert (await (await scene.handle(entry.id)).result()) == {"dropped": 1}
 
 
+class Way:
+    """A deal on its way through New, Done and Won, of which the last two have a rule each.
+
+    What is planned for it completes itself as it leaves a stage, for which a trigger waits that
+    moves it to Won.
+    """
+
+    def __init__(self, scene: Scene, first: StageEntry, trigger: Trigger) -> None:
+        self.scene = scene
+        self.first = first
+        self.trigger = trigger
+
+    @classmethod
+    async def of(cls, scene: Scene, *rules: dict[str, Any], **trigger: Any) -> Self:
+        """Let the deal enter New, which has these rules."""
+        usual = {"type": "activity_completed", "name": "Go on", "settings": {}}
+        async with scene.database.transaction() as session:
+            new, done, won = a_pipeline(session, "New", "Done", "Won")
+            rules_of(session, new, *rules)
+            for stage in (done, won):
+                a_rule(session, stage, params={"text": f"In {stage.name}"})
+            moving = Trigger(stage=won, **usual | trigger)
+            session.add(moving)
+            deal, first = await a_deal(session, new)
+            await planned(session, deal, now() + AN_HOUR, complete_on_stage_change=True)
+        return cls(scene, first, moving)
+
+    async def entries(self) -> list[StageEntry]:
+        return await all_of(
+            self.scene.database,
+            StageEntry,
+            options=(joinedload(StageEntry.stage), selectinload(StageEntry.runs)),
+        )
+
+    async def stays(self) -> list[tuple[str, list[RunState]]]:
+        """Return each stay of the deal with what became of its rules, oldest first."""
+        return [
+            (entry.stage.name, [run.state for run in entry.runs]) for entry in await self.entries()
+        ]
+
+    async def come_to(self, *stays: tuple[str, list[RunState]]) -> None:
+        """Wait until the deal has had these stays, and Temporal knows of all of them."""
+
+        async def has_come() -> bool:
+            return await self.stays() == [*stays]
+
+        await until(has_come)
+        await settle(self.scene)
+        told = [entry.told_version == entry.agenda_version for entry in await self.entries()]
+        assert told == [True] * len(stays)
+
+    async def said(self) -> list[tuple[TriggerOutcome, str]]:
+        """Return the trigger log, oldest first."""
+        checks = await all_of(self.scene.database, TriggerCheck)
+        return [(check.outcome, check.reason) for check in checks]
+
+    async def noted(self) -> list[str]:
+        """Return what rules have written into history."""
+        information = HistoryEntry.kind == HistoryKind.INFORMATION
+        return [each.text for each in await all_of(self.scene.database, HistoryEntry, information)]
+
+
+MOVED_TO_WON = (TriggerOutcome.MOVED, "Moved to «Won».")
+
+
 class LosesTheReply:
     """Breaks the activity after its commit, once: as if the worker had been cut off."""
 
@@ -393,6 +678,13 @@ class Broken:
     async def __call__(self, *_: object) -> None:
         self.met.set()
         raise OSError("disk on fire")
+
+
+async def call(scene: Scene, item_id: int, code: str) -> None:
+    """Call the triggers of an item, as another system does."""
+    async with scene.database.transaction() as session:
+        person = (await session.scalars(select(User).limit(1))).one()
+        await call_triggers(session, await lock_item(session, item_id), code, person)
 
 
 async def end_lease(scene: Scene, entry_id: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from models.entering import MOST_LINKS
+from tests.fixtures.database import on_one_database
 from tests.fixtures.world import World
 
 TWO_HOURS = {"kind": "after_delay", "amount": 2, "unit": "hours"}
@@ -184,6 +185,7 @@ async def test_rules_that_feed_themselves_at_once_are_refused_when_the_second_is
     assert "«New» → «Offer» → «New»" in problem["reason"]
 
 
+@on_one_database
 @pytest.mark.timeout(180)
 async def test_a_chain_that_feeds_itself_through_two_hours_stops_after_a_hundred_links_and_tells(
     world: World, stages: dict[str, int]

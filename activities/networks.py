@@ -1,4 +1,4 @@
-"""Reach: which addresses webhooks may call, and connections that go to none but those.
+"""Networks: which addresses webhooks may call, and connections that go to none but those.
 
 A name is looked up once, every address behind it is judged, and the connection goes to one that was
 judged: who answers for the name cannot give another address a moment later.
@@ -77,7 +77,7 @@ async def resolved(host: str, port: int) -> Sequence[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-class Reach(AsyncNetworkBackend):
+class AllowedNetworks(AsyncNetworkBackend):
     """Connects to public addresses and to these networks; raises `Refused` for any other."""
 
     def __init__(self, allowed: Sequence[Network], resolve: Resolve = resolved) -> None:
