@@ -1,6 +1,9 @@
 """Where more is to be done than workers can do at once, each stage has its turn."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+from temporalio.testing import WorkflowEnvironment
 
 from models.pipeline import Stage
 from models.rule_run import RuleRun, RunState
@@ -8,10 +11,18 @@ from models.stage_entry import StageEntry
 from relay import Relay
 from tests.factories import a_deal, a_pipeline, all_of, rules_of
 from tests.fixtures.scene import Scene
+from tests.fixtures.temporal import dev_server
 
 pytestmark = pytest.mark.timeout(120)
 
 CROWD = 24
+
+
+@pytest.fixture(scope="module")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """A server of its own that is fair, as ours are; to all other tests it makes no difference."""
+    async with dev_server("matching.enableFairness=true") as environment:
+        yield environment
 
 
 @pytest.fixture
