@@ -31,7 +31,7 @@ run: $(VENV)/.local ## Run the whole product on this machine; Ctrl-C stops it
 	@exec $(BIN)/cuebook dev
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 fuzz: $(VENV)/.dev ## Send the API far more than `make test` does; takes half an hour
 	CUEBOOK_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest --numprocesses 2 tests/reliability/test_schemathesis.py

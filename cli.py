@@ -1,6 +1,7 @@
 """The `cuebook` command."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -109,17 +110,7 @@ async def dev() -> None:
 @app.command
 async def api() -> None:
     """Serve the API alone, beside workers in other processes. Needs PostgreSQL."""
-    settings = Settings.of_environment()
-    if settings.is_sqlite:
-        raise NotOnSqlite("api")
-    _must_be_free(settings, "api_port")
-    stop = stop_signal()
-    async with (
-        _opened(settings) as database,
-        Notices(settings.listen_url) as notices,
-        serving_api(database, settings),
-    ):
-        database.on_agenda_change(notices.announce)
+    async with _alone("api") as (settings, database, stop), serving_api(database, settings):
         log.info("API runs", url=settings.url)
         await stop.wait()
 
@@ -127,19 +118,25 @@ async def api() -> None:
 @app.command
 async def inbound_mail() -> None:
     """Take mail over SMTP or LMTP alone, beside API and workers. Needs PostgreSQL."""
-    settings = Settings.of_environment()
-    if settings.is_sqlite:
-        raise NotOnSqlite("inbound-mail")
-    _must_be_free(settings, "inbound_mail_port")
-    stop = stop_signal()
     async with (
-        _opened(settings) as database,
-        Notices(settings.listen_url) as notices,
+        _alone("inbound_mail") as (settings, database, stop),
         taking_mail(database, settings),
     ):
-        database.on_agenda_change(notices.announce)
         log.info("Mail is taken", port=settings.inbound_mail_port)
         await stop.wait()
+
+
+@asynccontextmanager
+async def _alone(service: str) -> AsyncIterator[tuple[Settings, Database, asyncio.Event]]:
+    """Open the database for one service alone; workers hear of changes, and a signal says stop."""
+    settings = Settings.of_environment()
+    if settings.is_sqlite:
+        raise NotOnSqlite(service.replace("_", "-"))
+    _must_be_free(settings, f"{service}_port")
+    stop = stop_signal()
+    async with _opened(settings) as database, Notices(settings.listen_url) as notices:
+        database.on_agenda_change(notices.announce)
+        yield settings, database, stop
 
 
 @app.command
@@ -436,7 +433,6 @@ class _Server(uvicorn.Server):
 async def serving_api(database: Database, settings: Settings) -> AsyncIterator[None]:
     """Serve the API within the block; streams end with it, and whoever is slow soon after."""
     served = create_app(database, settings)
-    served.openapi()  # It takes a second: the first who asks for it would keep everybody waiting.
     server = _Server(
         uvicorn.Config(
             served,
@@ -473,14 +469,19 @@ async def _unless_stopped(
 def _must_be_free(settings: Settings, *names: str) -> None:
     for name in names:
         port = getattr(settings, name)
-        host = getattr(settings, name.replace("_port", "_host"), "127.0.0.1")
+        host_name = name.replace("_port", "_host")
+        host = getattr(settings, host_name, "127.0.0.1")
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError as error:
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    wrong, told = host_name, f"{host} is no address of this machine"
+                else:
+                    wrong, told = name, f"Port {port} is in use"
                 raise CannotStart(
-                    f"Port {port} is in use ({error.strerror}); set {variable(name)} to another."
+                    f"{told} ({error.strerror}); set {variable(wrong)} to another."
                 ) from error
 
 

@@ -6,23 +6,23 @@ Behind a mail server of one's own: there is no sign-in, no encryption, and nothi
 import asyncio
 import re
 import socket
-from asyncio import BaseTransport, LimitOverrunError, Protocol, Transport
+from asyncio import BaseTransport, Protocol, Transport
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import cast
 
 import structlog
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from models.database import Database
 from models.errors import CrmError
-from models.incoming_mail import IncomingMail, read_mail
 from models.intake import Received, Reception, receive_mail
+from models.mail_reading import IncomingMail, read_mail
 from models.settings import MailProtocol, Settings
 
 log = structlog.get_logger()
@@ -34,11 +34,15 @@ MOST_AT_ONCE = 4
 MOST_HELD = 8
 """How many of the largest mails may be in memory; mails beyond are to come again."""
 
+MOST_WAITING = MOST_CONNECTIONS
+"""Mails that are here whole; of more, the senders have hung up."""
+
 MOST_RECIPIENTS = 1000
 LONGEST_LINE = 2048
 """Bytes of a line that is not part of a mail."""
 
 READ_AT_ONCE = 2**16
+WHATEVER_IS_THERE = 2**30
 LONGEST_ANSWER = 400
 OFTEN_ENOUGH = {"*": 1000, "RCPT": 20_000}
 """How often each may be said on one connection; then the sender is to open another."""
@@ -55,12 +59,17 @@ STOP_PATIENCE = timedelta(seconds=10)
 LAST_PATIENCE = timedelta(seconds=5)
 """How long the database may take to drop what is given up."""
 
-PATH = re.compile(r"\s*(?:<(?:@[^:<>]*:)?([^<>]*)>|([^\s<>]+))\s*([^<>]*)")
+PATH = re.compile(r"\s*+(?:<(?:@[^:<>]*+:)?([^<>]*+)>|([^\s<>]++))\s*+([^<>]*+)")
 """An address as SMTP writes it, without the way it took, and what follows."""
+
+NOBODY = "<>"
+"""Who sends a bounce."""
 
 ASCII_QUOTES = str.maketrans("«»", '""')
 END_OF_LINE = b"\r\n"
+END_OF_MAIL = b"\r\n.\r\n"
 STOPPING = "421 4.3.2 The service stops; try again"
+TOO_SLOW = "421 4.4.2 Nothing has come for too long; try again"
 CROWDED = "421 4.3.2 Too many connections; try again"
 BUSY = "452 4.3.1 Too busy; try again"
 NOT_STORED_NOW = "451 4.3.0 It cannot be stored now; try again"
@@ -94,6 +103,10 @@ class Listener:
     def under_way(self) -> int:
         """How many mails are here whole and not yet stored."""
         return len(self._storing)
+
+    @property
+    def connections(self) -> int:
+        return len(self._conversations)
 
     @property
     def stops(self) -> bool:
@@ -154,10 +167,22 @@ class Listener:
             self._all_gone.set()
 
     async def take(self, raw: bytes, sender: str) -> str:
-        """Store a mail and return the answer, though the sender should hang up meanwhile."""
+        """Store a mail and return the answer, though the sender should hang up meanwhile.
+
+        What then still waits counts as held, as what is still being sent does.
+        """
+        if len(self._storing) >= MOST_WAITING:
+            return BUSY
+        size = len(raw)
+
+        def no_more(storing: asyncio.Task[str]) -> None:
+            self._storing.discard(storing)
+            self.held -= size
+
         storing = asyncio.create_task(self._stored_in_turn(raw, sender))
         self._storing.add(storing)
-        storing.add_done_callback(self._storing.discard)
+        self.held += size
+        storing.add_done_callback(no_more)
         return await asyncio.shield(storing)
 
     async def _stored_in_turn(self, raw: bytes, sender: str) -> str:
@@ -200,10 +225,13 @@ class Listener:
             return NO_MAILBOX
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
             return TOO_MANY_RECIPIENTS
-        envelope.rcpt_tos.append(address)
+        # How many there are is all that counts; they could be megabytes.
+        envelope.rcpt_tos.append("")
         return "250 2.1.5 OK"
 
     def _takes_for(self, address: str) -> bool:
+        if address == NOBODY:
+            return False
         named = {address, address.rpartition("@")[2]}
         return not self._wanted or bool(self._wanted & named) or address == "postmaster"
 
@@ -223,7 +251,8 @@ class _Refusal(Protocol):
 class _Conversation(SMTP):
     """One connection over which mails come.
 
-    What aiosmtpd reads of a mail has lines of a thousand bytes at most; here they have any length.
+    What aiosmtpd reads of a mail has lines of a thousand bytes at most, and is read line by line;
+    here they have any length, and a mail of nothing but line ends is read as fast as any other.
     """
 
     command_size_limit = LONGEST_LINE
@@ -251,6 +280,12 @@ class _Conversation(SMTP):
             self._writer.write(STOPPING.encode() + END_OF_LINE)
             self.transport.close()
 
+    def _timeout_cb(self) -> None:
+        # Of whoever does not read either, `close` would wait for ever.
+        if self.transport is not None and not self.transport.is_closing():
+            self._writer.write(TOO_SLOW.encode() + END_OF_LINE)
+        self.cut_off()
+
     def cut_off(self) -> None:
         if self.transport is not None:
             cast("Transport", self.transport).abort()
@@ -267,12 +302,19 @@ class _Conversation(SMTP):
         if isinstance(status, str):
             status = status.translate(ASCII_QUOTES).encode("ascii", "replace")
         await super().push(status)
+        # Whoever sends a thousand words at once lets others be heard between them.
+        await asyncio.sleep(0)
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         # That of aiosmtpd goes as deep as brackets do, until Python's stack ends.
         found = PATH.fullmatch(arg)
-        return (None, None) if found is None else (found[1] or found[2] or "<>", found[3])
+        return (None, None) if found is None else (found[1] or found[2] or NOBODY, found[3])
 
+    def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
+        # aiosmtpd takes «²» for a digit, and stumbles.
+        return super()._getparams(params) if all(map(str.isascii, params)) else None
+
+    @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         assert self.envelope is not None  # noqa: S101 - as aiosmtpd says it.
         if await self.check_helo_needed():
@@ -284,16 +326,16 @@ class _Conversation(SMTP):
             await self.push("501 5.5.4 Syntax: DATA")
             return
         await self.push("354 End it with a line that holds a dot alone")
-        content = bytearray()
+        content = _Content(self._listener)
         try:
             refusal = await self._receive(content)
             self._answering = True
             self._reset_timeout()
-            answer = refusal or await self._listener.take(bytes(content), self._sender)
+            answer = refusal or await self._taken(content)
             await self.push("\r\n".join([answer] * self._answers_due))
         finally:
             self._answering = False
-            self._listener.held -= len(content)
+            content.drop()
         self.envelope = self._create_envelope()
         if self._listener.stops:
             self.end()
@@ -301,38 +343,84 @@ class _Conversation(SMTP):
     @property
     def _sender(self) -> str:
         written = self.envelope.mail_from if self.envelope else None
-        return "" if written in {None, "<>"} else str(written)
+        return "" if written in {None, NOBODY} else str(written)
 
     @property
     def _answers_due(self) -> int:
         return 1
 
-    async def _receive(self, content: bytearray) -> str | None:
+    async def _receive(self, content: "_Content") -> str | None:
         """Read a mail to its end into `content`; return why it is not taken, if it is not."""
         refusal = None
-        begins = True
-        size = 0
-        while True:
-            try:
-                piece = await self._reader.readuntil(END_OF_LINE)
-            except LimitOverrunError as overrun:
-                piece = await self._reader.read(overrun.consumed)
-            if begins and piece == b".\r\n":
-                return refusal
-            if begins and piece.startswith(b"."):
-                piece = piece[1:]
-            begins = piece.endswith(END_OF_LINE)
-            size += len(piece)
-            if size > self._listener.largest:
-                refusal = TOO_LARGE
-            elif self._listener.held >= MOST_HELD * self._listener.largest:
-                refusal = refusal or BUSY
-            if refusal is None:
-                content += piece
-                self._listener.held += len(piece)
-            else:
-                self._listener.held -= len(content)
-                content.clear()
+        behind = None
+        while behind is None:
+            piece = await self._reader.read(WHATEVER_IS_THERE)
+            if not piece:
+                raise ConnectionResetError
+            behind = content.add(piece)
+            refusal = content.refusal or refusal
+            if refusal is not None:
+                content.drop(but=len(END_OF_MAIL))
+        # Whoever does not wait for answers has sent the next words with it.
+        if not self._reader.at_eof():
+            self._reader.feed_data(behind)
+        return refusal
+
+    async def _taken(self, content: "_Content") -> str:
+        raw = content.taken_out()
+        if len(raw) > self._listener.largest:
+            return TOO_LARGE
+        return await self._listener.take(raw, self._sender)
+
+
+class _Content:
+    """A mail as it is sent; how much of it is in memory counts as held by the listener.
+
+    The end of a line stands before it: so a mail of nothing ends as all others do.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._sent = bytearray(END_OF_LINE)
+        self._size = 0
+        listener.held += len(self._sent)
+
+    def add(self, piece: bytes) -> bytes | None:
+        """Add what has come; return what has come after the mail if this was its end."""
+        known = len(self._sent)
+        self._sent += piece
+        self._size += len(piece)
+        self._listener.held += len(piece)
+        end = self._sent.find(END_OF_MAIL, max(0, known - len(END_OF_MAIL)))
+        if end < 0:
+            return None
+        behind = bytes(self._sent[end + len(END_OF_MAIL) :])
+        self._size -= len(behind)
+        self._cut(slice(end + len(END_OF_LINE), None))
+        return behind
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no more of it is to be in memory, if so."""
+        # What is sent can be a third longer: before a dot that begins a line stands another.
+        if self._size > self._listener.largest * 4 // 3 + len(END_OF_MAIL):
+            return TOO_LARGE
+        return BUSY if self._listener.held > MOST_HELD * self._listener.largest else None
+
+    def drop(self, but: int = 0) -> None:
+        """Keep nothing of it but so many of the last bytes."""
+        self._cut(slice(max(0, len(self._sent) - but)))
+
+    def taken_out(self) -> bytes:
+        """Return the mail as it was written, and keep nothing of it."""
+        written = self._sent.replace(b"\r\n.", END_OF_LINE)
+        self.drop()
+        return bytes(memoryview(written)[len(END_OF_LINE) :])
+
+    def _cut(self, part: slice) -> None:
+        known = len(self._sent)
+        del self._sent[part]
+        self._listener.held -= known - len(self._sent)
 
 
 class _Lmtp(_Conversation, LMTP):

@@ -207,19 +207,19 @@ class DeliveryActivities(Steps):
     async def _mark(self, step: Step, taken: Taken, came: Sent | Exception) -> Agenda:
         """Note what came of sending a delivery, unless somebody else has taken it since."""
 
-        async def note(session: AsyncSession, home: Installation, entry: StageEntry) -> None:
+        async def conclude(session: AsyncSession, home: Installation, entry: StageEntry) -> None:
             if home.database_id != step.database_id:
                 return
             run = next(each for each in entry.runs if each.id == step.item.run_id)
             delivery = await find_delivery(session, taken.delivery_id, lock=True)
             if _is_news(delivery, taken, came):
-                await self._note(Place(session, home, entry, run), delivery, came)
+                await self._conclude(Place(session, home, entry, run), delivery, came)
 
         loop = asyncio.get_running_loop()
         until = loop.time() + MARKING.total_seconds()
         while True:
             try:
-                return await self.in_transaction(step.entry_id, note)
+                return await self.in_transaction(step.entry_id, conclude)
             except (DBAPIError, OSError) as error:
                 if loop.time() > until:
                     raise
@@ -230,7 +230,7 @@ class DeliveryActivities(Steps):
                 )
                 await asyncio.sleep(MARK_PAUSE)
 
-    async def _note(self, place: Place, delivery: Delivery, came: Sent | Exception) -> None:
+    async def _conclude(self, place: Place, delivery: Delivery, came: Sent | Exception) -> None:
         session, run = place.session, place.run
         if isinstance(came, Sent):
             came = await self._settled(place, delivery, came)

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from importlib import import_module
 from inspect import get_annotations, getdoc
-from pkgutil import iter_modules
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
+from models.catalogues import SelfFilled
 from models.client import outside_bin
 from models.company import Company
 from models.contact import Contact
@@ -38,7 +37,6 @@ from models.templates import render
 from models.user import User
 from models.user_choice import UserBy, UserChoice, all_chosen, chosen
 
-ACTIONS_PACKAGE = "activities.actions"
 LONGEST_TITLE = 200
 """Characters, as for people."""
 
@@ -141,11 +139,8 @@ def rule_action(  # noqa: PLR0913 - all that an action says of itself, by name
     """
 
     def register(handler: Handler[Params]) -> Handler[Params]:
-        code = handler.__name__
-        if code in _actions:
-            raise LookupError(f"There are two actions {code}.")
-        _actions[code] = RuleAction(
-            code=code,
+        action = RuleAction(
+            code=handler.__name__,
             title=title,
             description=(getdoc(handler) or "").strip(),
             group=group,
@@ -157,20 +152,19 @@ def rule_action(  # noqa: PLR0913 - all that an action says of itself, by name
             otherwise=otherwise,
             also_in=tuple(also_in),
         )
+        _actions.add(action.code, action)
         return handler
 
     return register
 
 
-_actions: dict[str, RuleAction[Any]] = {}
+_actions: SelfFilled[RuleAction[Any]] = SelfFilled("activities.actions", what="actions")
 
 
 @cache
 def all_actions() -> dict[str, RuleAction[Any]]:
-    """Return every action by its code; each file in the folder has been read."""
-    for module in iter_modules(import_module(ACTIONS_PACKAGE).__path__):
-        import_module(f"{ACTIONS_PACKAGE}.{module.name}")
-    return dict(sorted(_actions.items()))
+    """Return every action by its code."""
+    return _actions.whole()
 
 
 @cache

@@ -21,6 +21,7 @@ from api import (
     health,
     history,
     inbound,
+    inbound_mails,
     installation,
     invoices,
     items,
@@ -99,7 +100,7 @@ RESOURCES = (
 
 BY_THEMSELVES = {
     document_templates: document_templates.uploads,
-    inbound: inbound.mails,
+    inbound: inbound_mails.router,
     exclusions: exclusions.lists,
 }
 """Routes of these that ask who is asking by themselves, before a transaction begins."""

@@ -1,7 +1,7 @@
 """Document templates: DOCX files with fields, from which rules make offers, contracts, letters."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, Path, Query, Request, Response, status
 from pydantic import Field
@@ -15,7 +15,7 @@ from api.dependencies import (
     Token,
     before_the_transaction,
 )
-from api.files import DocxAnswer, sent_file
+from api.files import DocxAnswer, body_of, sent_file
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
 from api.schemas import Filter, Id, Name, Page, Read, SearchText, Version, Write
@@ -54,13 +54,7 @@ TO_UPLOAD = "change document templates"
 CONTENT = "/file"
 """How the body is called where something is wrong with it."""
 
-UPLOADED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The DOCX itself, as the body: `curl --data-binary @offer.docx …`.",
-        "content": {DOCX_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+UPLOADED = body_of(DOCX_TYPE, "The DOCX itself, as the body: `curl --data-binary @offer.docx …`.")
 
 
 class DocumentTemplateVersionRead(Read):

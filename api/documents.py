@@ -26,8 +26,8 @@ from models.document import (
     documents_where,
     file_of,
     find_document,
+    keep_view,
     lock_document,
-    note_view,
     open_link,
     reached_document,
     remove_document,
@@ -204,7 +204,7 @@ Shared = Annotated[Document, Depends(shared_with)]
 
 
 async def _seen(session: Writing, document: Shared) -> DocumentFile:
-    await note_view(session, document)
+    await keep_view(session, document)
     return await file_of(session, document, pdf=None)
 
 

@@ -1,7 +1,7 @@
 """What clients read when something is wrong: problems after RFC 9457, for every kind of error."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel, Field
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse
 
 from api.limits import TooManyRequests
 from api.requests import request_id
+from api.schemas import MOST_LEVELS
 from models.errors import (
     ActionFailed,
     Conflict,
@@ -101,7 +103,8 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "Loop detected",
             HTTPStatus.CONFLICT,
-            "Rules move items in a circle. The detail shows the whole path.",
+            "Rules and triggers move items in a circle. The detail shows the path, of a long one "
+            "how it begins and ends.",
         ),
         Kind(
             "Action failed",
@@ -306,7 +309,7 @@ async def _too_many(_request: Request, error: Any) -> ProblemResponse:
 async def _refused(request: Request, error: Any) -> ProblemResponse:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
-    detail = str(error.detail)
+    detail = UNREAD.get(type(error.__cause__), str(error.detail))
     if "endpoint" not in request.scope and status is HTTPStatus.NOT_FOUND:
         detail = f"There is no such path{_path_meant(request)}"
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -315,6 +318,12 @@ async def _refused(request: Request, error: Any) -> ProblemResponse:
         detail = f"This path has {headers['Allow']}, not {shortened(request.method)}."
     return problem(TITLES[status], detail, headers=headers)
 
+
+UNREAD: Mapping[type[BaseException] | None, str] = {
+    RecursionError: f"The body is nested too deep: at most {MOST_LEVELS} levels are taken.",
+    UnicodeDecodeError: "The body is not text in UTF-8.",
+}
+"""Why a body could not even be read, by what was met."""
 
 TITLES = {kind.status: kind.title for kind in reversed(list(KINDS.values()))}
 """What a status is called that no kind of fact stands for."""
@@ -326,7 +335,8 @@ LOOKS_LIKE_AN_ID = re.compile(r"(?<=/)\d+(?=/|$)")
 def _path_meant(request: Request) -> str:
     """Return the question whether the most similar path was meant, if there is any, or a stop."""
     sent = LOOKS_LIKE_AN_ID.sub("{}", request.url.path)
-    known = {PARAMETER.sub("{}", path): path for path in request.app.openapi()["paths"]}
+    paths = (str(route.path_format) for route in documented(request.app.routes))
+    known = {PARAMETER.sub("{}", path): path for path in paths}
     near = get_close_matches(sent, known, n=1) if len(sent) <= LONGEST_NAME else []
     return f", did you mean {known[near[0]]}?" if near else "."
 
@@ -335,12 +345,19 @@ def _methods_of(request: Request) -> list[str]:
     """Return the methods of all routes on a path."""
     return sorted(
         {
-            method.upper()
-            for path, methods in request.app.openapi()["paths"].items()
-            if re.fullmatch(PARAMETER.sub("[^/]+", path), request.url.path)
-            for method in methods
+            method
+            for route in documented(request.app.routes)
+            if re.fullmatch(PARAMETER.sub("[^/]+", str(route.path_format)), request.url.path)
+            for method in route.methods or ()
         }
     )
+
+
+def documented(routes: Iterable[Any]) -> Iterator[RouteContext]:
+    """Yield the routes that the document tells of; unlike the document, they are at hand."""
+    for route in iter_route_contexts(list(routes)):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            yield route
 
 
 async def _overtaken(_request: Request, error: Any) -> ProblemResponse:

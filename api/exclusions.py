@@ -3,7 +3,7 @@
 from asyncio import to_thread
 from datetime import datetime
 from email.message import Message
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request, status
 from pydantic import Field
@@ -17,7 +17,7 @@ from api.dependencies import (
     before_the_transaction,
     only,
 )
-from api.files import sent_file
+from api.files import body_of, sent_file
 from api.item_resource import ItemRead
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
@@ -63,13 +63,11 @@ FILE = "/file"
 
 TO_CHANGE = "change or take back what is on the exceptions list"
 
-SENT: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The list itself, as the body: `curl --data-binary @exceptions.csv …`.",
-        "content": {CSV: {"schema": {"type": "string"}}},
-    }
-}
+SENT = body_of(
+    CSV,
+    "The list itself, as the body: `curl --data-binary @exceptions.csv …`.",
+    binary=False,
+)
 
 
 class ExclusionRead(Read):
@@ -217,8 +215,10 @@ async def create_exclusion(
     """Put a phone, an address or a mail domain on the list.
 
     The CRM ignores whoever uses it. The value is kept as it is compared: another spelling of it is
-    the same one. A domain is just that one: those below it (`mail.firm.com` of `firm.com`) are
-    listed by themselves.
+    the same one. An address is just that one: `anna+shop@firm.com` is another than
+    `anna@firm.com`. A domain is just that one: those below it (`mail.firm.com` of `firm.com`) are
+    listed by themselves. Everybody lists phones and addresses, managers and administrators also
+    domains; they alone take back what is on the list, and import one.
     """
     exclusion = await add_exclusion(session, new.kind, new.value, comment=new.comment, by=user)
     return ExclusionRead.model_validate(exclusion)

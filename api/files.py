@@ -74,3 +74,14 @@ def documented(*kinds: type[FileAnswer]) -> dict[int | str, dict[str, Any]]:
     """Return what the document says of an answer that is a file of one of these kinds."""
     schema = {"schema": {"type": "string", "format": "binary"}}
     return {200: {"content": {kind.media_type: schema for kind in kinds}}}
+
+
+def body_of(media_type: str, description: str, *, binary: bool = True) -> dict[str, Any]:
+    """Return what the document says of a request whose body is a file itself: `openapi_extra`."""
+    schema = {"type": "string"} | ({"format": "binary"} if binary else {})
+    body = {
+        "required": True,
+        "description": description,
+        "content": {media_type: {"schema": schema}},
+    }
+    return {"requestBody": body}

@@ -1,9 +1,8 @@
 """Incoming contacts: mails, calls, messages and forms are handed in, and what came of each."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 from fastapi import Depends, Query, Request, Response, status
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -12,14 +11,13 @@ from api.dependencies import (
     CurrentUser,
     ReadSession,
     Session,
-    Token,
-    before_the_transaction,
     only,
 )
-from api.files import FileAnswer, documented, sent_file
+from api.files import FileAnswer, documented
 from api.paging import PageQuery, page_of, sorted_by
 from api.routing import resource
 from api.schemas import (
+    AS_WRITTEN,
     Count,
     Custom,
     Emails,
@@ -40,7 +38,6 @@ from api.schemas import (
 )
 from models import clock
 from models.access import MANAGING
-from models.base import linked
 from models.crm_activity import CrmActivityDirection
 from models.document import DocumentFile
 from models.document_template import file_name
@@ -54,27 +51,20 @@ from models.inbound import (
     reached_inbound,
 )
 from models.incoming import Call, Form, Message
-from models.incoming_mail import EARLIEST, IncomingMail, read_mail
-from models.inputs import LONGEST_VALUE
+from models.inputs import LONGEST_VALUE, SEEN_LINE, SEEN_LINES
 from models.intake import (
     Received,
     Reception,
     receive_call,
     receive_form,
-    receive_mail,
     receive_message,
 )
+from models.mail_headers import EARLIEST
 from models.settings import Settings
-from models.user import User
 
 router = resource("inbound", "/inbound")
-mails = resource("inbound", "/inbound")
-"""They ask who is asking by themselves: before a transaction begins, the mail is read."""
 
 MAIL_TYPE = "message/rfc822"
-
-CONTENT = "/mail"
-"""How the body is called where something is wrong with it."""
 
 TO_HAND_IN = "hand in what came in"
 
@@ -85,14 +75,6 @@ AHEAD = timedelta(days=1)
 """By which the clocks of others may be ahead; then something happened now."""
 
 MOST_UTM = 20
-
-SENT: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The mail as it arrived, as the body: `curl --data-binary @mail.eml …`.",
-        "content": {MAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 def _happened(moment: datetime) -> datetime:
@@ -123,10 +105,14 @@ class ReceivedRead(Read):
     outcome: InboundOutcome = Field(
         description="`lead`: somebody unknown became one. `noted`: for whom we know, as a CRM "
         "activity of each open item of theirs, or of the client alone. `ours`, `automatic`, "
-        "`unknown`, `unreadable`: kept, and nothing else. `excluded`: not even that."
+        "`unknown` (too short a number, or one that we called), `unreadable`: kept, and nothing "
+        "else. `excluded`: not even that."
     )
     sentence: str = Field(description="The same in words.")
-    repeated: bool = Field(description="Whether it had come in before; then nothing was done.")
+    repeated: bool = Field(
+        description="Whether it had come in before; then nothing was done, except that "
+        "recording and duration of a call are kept where they had been left out."
+    )
     inbound_id: int | None = Field(description="Under which it is kept.")
     lead_id: int | None = Field(description="The lead that was made of it.")
     item_ids: list[int] = Field(description="For which items it was noted.")
@@ -165,7 +151,12 @@ class InboundFilter(Filter):
 
     kind: InboundKind | None = None
     outcome: InboundOutcome | None = Field(default=None, description="Of which this came.")
-    key: ShortText | None = Field(default=None, description="The Message-ID, or id of a call.")
+    key: ShortText | None = Field(
+        default=None,
+        description="The Message-ID, or the id of a call; of a message its channel, a colon and "
+        "its id, of a form its code, a colon and its key.",
+        examples=["contact:f3b1c7e0"],
+    )
     address: EmailText | None = Field(
         default=None,
         description="Of the sender, however it is written: an address, a phone, or a handle after "
@@ -184,21 +175,27 @@ class InboundFilter(Filter):
 
 
 class CallReceived(Write):
-    """A call that has ended; sent again with the same `id`, it is known."""
+    """A call that has ended; sent again with the same `id`, it is known.
 
-    id: Given = Field(
+    Recording and duration may be told only then.
+    """
+
+    id: Annotated[Given, SEEN_LINE] = Field(
         description="What the telephone system calls it.",
         examples=["pbx-2027-000815"],
     )
     direction: CrmActivityDirection = Field(
         default=CrmActivityDirection.INCOMING, description="Whether they called, or we did."
     )
-    phone: PhoneText | None = Field(
+    phone: Annotated[PhoneText | None, SEEN_LINE] = Field(
         default=None,
-        description="Of the other side: who called, or was called. Null if it is hidden.",
+        description="Of the other side: who called, or was called. Null if it is hidden. "
+        f"{AS_WRITTEN}",
         examples=["030 1234567"],
     )
-    line: ShortText | None = Field(default=None, description="Our number or line.")
+    line: Annotated[ShortText | None, SEEN_LINE] = Field(
+        default=None, description="Our number or line."
+    )
     answered: YesOrNo = Field(
         default=True, description="Whether anybody talked; else it is missed."
     )
@@ -206,23 +203,29 @@ class CallReceived(Write):
     seconds: Annotated[Count, Field(le=LONGEST_CALL)] = Field(
         default=0, description="How long it took.", examples=[95]
     )
-    recording_url: ShortText | None = Field(default=None, description="Where it can be heard.")
+    recording_url: Annotated[ShortText | None, SEEN_LINE] = Field(
+        default=None, description="Where it can be heard."
+    )
     user_id: Id | None = Field(default=None, description="Who of us talked, or tried to.")
 
 
 class MessageReceived(Write):
     """A text from a phone, or from whoever is called by a handle in that channel."""
 
-    id: Given = Field(description="Once only within the channel.")
-    channel: Name = Field(description="Through which it came.", examples=["SMS"])
-    phone: PhoneText | None = None
-    handle: Given | None = Field(
+    id: Annotated[Given, SEEN_LINE] = Field(description="Once only within the channel.")
+    channel: Annotated[Name, SEEN_LINE] = Field(
+        description="Through which it came.", examples=["SMS"]
+    )
+    phone: Annotated[PhoneText | None, SEEN_LINE] = Field(default=None, description=AS_WRITTEN)
+    handle: Annotated[Given | None, SEEN_LINE] = Field(
         default=None,
         description="What they are called there, in any capitals.",
         examples=["@anna"],
     )
-    name: ShortText = Field(default="", description="What they call themselves there.")
-    text: Annotated[LongText, AfterValidator(_with_words)] = Field(min_length=1)
+    name: Annotated[ShortText, SEEN_LINE] = Field(
+        default="", description="What they call themselves there."
+    )
+    text: Annotated[LongText, SEEN_LINES, AfterValidator(_with_words)] = Field(min_length=1)
     sent_at: Happened = Field(default_factory=clock.now, description="Now, if left out.")
 
     @model_validator(mode="after")
@@ -235,26 +238,32 @@ class MessageReceived(Write):
 class FormReceived(Write):
     """A form as a visitor has filled it in. What is no phone or address is kept as written."""
 
-    key: Given = Field(
+    key: Annotated[Given, SEEN_LINE] = Field(
         description="One for each time that this form is sent off: sent again, it is known.",
         examples=["f3b1c7e0"],
     )
-    form: Name = Field(description="Which form, by name or code.", examples=["contact"])
-    name: ShortText = ""
-    phones: Phones = []
-    emails: Emails = []
-    company: Name | None = Field(default=None, description="The firm that is named.")
-    comments: LongText | None = None
-    custom: Custom = Field(
+    form: Annotated[Name, SEEN_LINE] = Field(
+        description="Which form, by name or code.", examples=["contact"]
+    )
+    name: Annotated[ShortText, SEEN_LINE] = ""
+    phones: Annotated[Phones, SEEN_LINE] = []
+    emails: Annotated[Emails, SEEN_LINE] = []
+    company: Annotated[Name | None, SEEN_LINE] = Field(
+        default=None, description="The firm that is named."
+    )
+    comments: Annotated[LongText | None, SEEN_LINES] = None
+    custom: Annotated[Custom, SEEN_LINES] = Field(
         default={},
         description="Values of custom fields of leads, by name, of the kinds that "
         "`/v1/field-definitions` tell.",
     )
-    source: ShortText | None = Field(default=None, description="Of the lead; or «Form».")
-    utm: Annotated[dict[Name, ShortText], Field(max_length=MOST_UTM)] = Field(
+    source: Annotated[ShortText | None, SEEN_LINE] = Field(
+        default=None, description="Of the lead; or «Form»."
+    )
+    utm: Annotated[dict[Name, ShortText], Field(max_length=MOST_UTM), SEEN_LINE] = Field(
         default={}, description="Where the visitor came from.", examples=[{"source": "newsletter"}]
     )
-    pages: Annotated[list[ShortText], Field(max_length=50)] = Field(
+    pages: Annotated[list[ShortText], Field(max_length=50), SEEN_LINE] = Field(
         default=[], description="The pages that the visitor has seen, the form's own last."
     )
     responsible_id: Id | None = Field(
@@ -267,19 +276,6 @@ class MailAnswer(FileAnswer):
     media_type = MAIL_TYPE
 
 
-class MailSent(NamedTuple):
-    """A mail as it was sent, and what it says."""
-
-    raw: bytes
-    read: IncomingMail
-
-
-async def _mail(request: Request, token: Token) -> MailSent:
-    async with before_the_transaction(request, token, *MANAGING, to=TO_HAND_IN):
-        raw = await sent_file(request, CONTENT, example="mail.eml")
-    return MailSent(raw, await asyncio.to_thread(read_mail, raw))
-
-
 async def _reception(request: Request, user: CurrentUser) -> Reception:
     settings: Settings = request.app.state.settings
     return Reception(settings.url, settings.mail_from, user)
@@ -288,9 +284,6 @@ async def _reception(request: Request, user: CurrentUser) -> Reception:
 async def _present(session: Session, user: CurrentUser, inbound_id: Id) -> Inbound:
     return await reached_inbound(session, user, await find_inbound(session, inbound_id))
 
-
-MAIL = Depends(_mail)
-"""Stands first among the `dependencies` of a route: what opens a transaction comes after it."""
 
 WHO_HANDS_IN = only(*MANAGING, to=TO_HAND_IN)
 """They are believed: whose call it was, and who has sent it."""
@@ -308,19 +301,20 @@ TAKEN: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _told(received: Received, response: Response) -> ReceivedRead:
+def told(received: Received, response: Response) -> ReceivedRead:
+    """Return what came of something, and answer 201 if it was stored just now."""
     response.status_code = STATUS[received.is_new]
     return ReceivedRead.model_validate(received)
 
 
-async def _call_of(session: Session, sent: CallReceived) -> Call:
-    fields = await linked(session, sent.model_dump(), user=User)
+def _call_of(sent: CallReceived) -> Call:
+    fields = sent.model_dump()
     outgoing = fields.pop("direction") is CrmActivityDirection.OUTGOING
     return Call(outgoing=outgoing, **fields)
 
 
-async def _form_of(session: Session, sent: FormReceived) -> Form:
-    fields = await linked(session, sent.model_dump(), responsible=User)
+def _form_of(sent: FormReceived) -> Form:
+    fields = sent.model_dump()
     return Form(code=fields.pop("form"), **fields)
 
 
@@ -340,31 +334,6 @@ async def list_inbound(
     return await page_of(session, wanted, paging, InboundRead)
 
 
-@mails.post(
-    "/emails",
-    name="receive_email",
-    status_code=status.HTTP_201_CREATED,
-    dependencies=[MAIL],
-    openapi_extra=SENT,
-    responses=TAKEN,
-)
-async def hand_in_email(
-    session: Session, at: At, mail: Annotated[MailSent, MAIL], response: Response
-) -> ReceivedRead:
-    """Hand in a mail as it arrived, headers and all: MIME, as the body.
-
-    Whoever wrote it is looked up, first on the exceptions list: of what stands there nothing is
-    kept, unless it answers a mail about an item that is still there; one of several senders is
-    enough. Such an answer is kept, and moves nothing. Any other answer is for the items of its
-    thread; if they are all closed, also for what was made of them and what else is open of the
-    sender's. Else a client gets a CRM activity for each open item; their waits end and triggers
-    fire. Whoever is unknown becomes a lead, and the rules of its stage start. Bounces, automatic
-    replies and mailing lists never do. The same Message-ID of the same sender again changes
-    nothing. This is for managers and administrators.
-    """
-    return _told(await receive_mail(session, mail.raw, mail.read, at), response)
-
-
 @router.post(
     "/calls",
     name="receive_call",
@@ -378,10 +347,13 @@ async def hand_in_call(
     """Hand in a call when it has ended, incoming or outgoing, answered or missed.
 
     Callers are looked up as senders of mail are, by the number, however it is written. A hidden
-    number makes no lead, nor does a call of ours to somebody unknown; both are kept. Another call
-    with the same id is refused. This is for managers and administrators.
+    number makes no lead, nor does one too short for anybody outside, nor a call of ours to somebody
+    unknown; all of them are kept. Handed in again, the same call is not stored twice; where
+    `recording_url` or `seconds` had been left out, they are kept then, with what was noted of it.
+    Another call with the same id (of another number, in the other direction, or that took longer)
+    is refused. This is for managers and administrators.
     """
-    return _told(await receive_call(session, await _call_of(session, sent), at), response)
+    return told(await receive_call(session, _call_of(sent), at), response)
 
 
 @router.post(
@@ -396,11 +368,12 @@ async def hand_in_message(
 ) -> ReceivedRead:
     """Hand in a message of a channel such as SMS or a messenger.
 
-    Senders are looked up as those of mail are, by phone; by handle, if they have written before.
+    Senders are looked up as those of mail are, by phone; by handle, if they have written before,
+    with their phone or without. A number too short for anybody outside makes no lead, as of calls.
     Another message with the same id in that channel is refused. This is for managers and
     administrators.
     """
-    return _told(await receive_message(session, Message(**sent.model_dump()), at), response)
+    return told(await receive_message(session, Message(**sent.model_dump()), at), response)
 
 
 @router.post(
@@ -419,7 +392,7 @@ async def hand_in_form(
     whoever is not becomes a lead with what was filled in. Another one with the same key of the same
     form is refused. This is for managers and administrators.
     """
-    return _told(await receive_form(session, await _form_of(session, sent), at), response)
+    return told(await receive_form(session, _form_of(sent), at), response)
 
 
 @router.get("/{inbound_id}")

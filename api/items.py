@@ -27,7 +27,7 @@ from models.stage_entry import AGENDA, Automation, Cause, runs_where
 from models.timeline import TimelineKind, timeline_of
 from models.timeline import add_comment as comment_on
 from models.trigger import checks_where
-from models.viewing import note_view
+from models.viewing import keep_view
 from models.wait import end_wait
 
 router = resource("items", "/items")
@@ -252,7 +252,7 @@ async def view(session: Session, user: CurrentUser, item: PresentItem) -> Histor
     Reading it over HTTP alone is not noted, being done by programs too. Once more within ten
     minutes is the same look: the answer is its line.
     """
-    return HistoryRead.model_validate(await note_view(session, item, user))
+    return HistoryRead.model_validate(await keep_view(session, item, user))
 
 
 @router.get("/{item_id}/timeline")

@@ -4,33 +4,38 @@ Which problems an operation may answer with follows from what its route asks for
 answers are shown as `docs/record.py` has recorded them.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from activities.registry import RuleAction, all_actions
+from activities.registry import all_actions
 from api import vocabulary
 from api.calendar import feed_behind
 from api.dependencies import current_user, if_match, match_if_sent
 from api.documents import shared_with
-from api.errors import KINDS, TITLES, Kind, ProblemDocument, ProblemResponse
+from api.errors import KINDS, TITLES, Kind, ProblemDocument, ProblemResponse, documented
 from api.files import DocxAnswer, PdfAnswer
 from api.languages import language
 from api.requests import REQUEST_ID, Requests
 from api.routing import REPLAYED, idempotent, known_parameters
 from api.sheets import CSV
 from models.base import LARGEST_ID
-from models.trigger_type import TriggerType, all_trigger_types
+from models.trigger_type import all_trigger_types
 
 HERE = files("api")
 DESCRIPTION = HERE.joinpath("description.md").read_text()
@@ -255,21 +260,31 @@ def recorded() -> Mapping[str, Any]:
 class CuebookApi(FastAPI):
     """Serves its document completed, and each request under an id, faults of its own included."""
 
+    _making = Lock()
+
+    def setup(self) -> None:
+        """Serve the document, made by a thread: that takes a second, in which others are served."""
+
+        async def document(_request: Request) -> JSONResponse:
+            return await asyncio.to_thread(lambda: JSONResponse(self.openapi()))
+
+        self.add_route(str(self.openapi_url), document, include_in_schema=False)
+
     def build_middleware_stack(self) -> ASGIApp:
         return Requests(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
-        known = self.openapi_schema
-        document = super().openapi()
-        return document if document is known else completed(document, self.routes)
+        with self._making:
+            known = self.openapi_schema
+            document = super().openapi()
+            return document if document is known else completed(document, self.routes)
 
 
 def completed(document: dict[str, Any], routes: Iterable[Any]) -> dict[str, Any]:
     """Return the document, changed in place."""
     components = document["components"]
     components["schemas"] |= _schemas_of_problems()
-    _offer_actions(components["schemas"])
-    _offer_triggers(components["schemas"])
+    _offer_settings(components["schemas"])
     _rename(document)
     _tidy(document)
     components["headers"] = dict(HEADERS)
@@ -286,9 +301,7 @@ def completed(document: dict[str, Any], routes: Iterable[Any]) -> dict[str, Any]
 
 
 def _operations(document: Mapping[str, Any], routes: Iterable[Any]) -> Iterator[Operation]:
-    for context in iter_route_contexts(list(routes)):
-        if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
-            continue
+    for context in documented(routes):
         for method in sorted(context.methods or ()):
             said = document["paths"][context.path_format][method.lower()]
             yield _operation(method.lower(), said, context)
@@ -423,56 +436,65 @@ def _schemas_of_problems() -> dict[str, Any]:
     return {**schema.pop("$defs"), "Problem": schema}
 
 
-def _offer_triggers(schemas: dict[str, Any]) -> None:
-    """Say what `settings` of a trigger may be: those of one of the types."""
-    types = all_trigger_types().values()
-    for kind in types:
-        schema = kind.settings.model_json_schema(ref_template=SCHEMAS + "{model}")
-        schema["description"] = f"Settings of `{kind.code}`: {kind.title.lower()}."
-        schemas |= {**schema.pop("$defs", {}), _name_of_settings(kind): schema}
-    schemas["TriggerSettings"] = {
-        "description": "The settings of the trigger's type; which has which, `GET "
-        "/v1/trigger-types` tells too, as JSON Schema with titles for a form.\n\n"
-        "| `type` | `settings` |\n| --- | --- |\n"
-        + "\n".join(f"| `{each.code}` | `{_name_of_settings(each)}` |" for each in types),
-        "anyOf": [{"$ref": SCHEMAS + _name_of_settings(each)} for each in types],
+@dataclass(frozen=True)
+class _Choice:
+    """One of those whose settings are of a shape of their own: an action, a type of trigger."""
+
+    code: str
+    title: str
+    settings: type[BaseModel]
+    name: str
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What `of` (a rule, a trigger) chooses by one field and sets in another."""
+
+    name: str
+    of: str
+    chosen_by: str
+    set_in: str
+    catalogue: str
+    offered: Sequence[_Choice]
+
+
+def _offer_settings(schemas: dict[str, Any]) -> None:
+    """Say what the settings of rules and triggers may be: those of one action, of one type."""
+    actions = [
+        _Choice(each.code, each.title, each.params, f"{each.params.__name__}Params")
+        for each in all_actions().values()
+    ]
+    types = [
+        _Choice(each.code, each.title, each.settings, f"{_pascal(each.code)}Settings")
+        for each in all_trigger_types().values()
+    ]
+    _offer(schemas, _Choices("ActionParams", "rule", "action", "params", "/v1/actions", actions))
+    _offer(
+        schemas,
+        _Choices("TriggerSettings", "trigger", "type", "settings", "/v1/trigger-types", types),
+    )
+
+
+def _offer(schemas: dict[str, Any], choices: _Choices) -> None:
+    for each in choices.offered:
+        schema = each.settings.model_json_schema(ref_template=SCHEMAS + "{model}")
+        schema["description"] = f"Settings of `{each.code}`: {each.title.lower()}."
+        schemas |= {**schema.pop("$defs", {}), each.name: schema}
+    schemas[choices.name] = {
+        "description": f"The settings of the {choices.of}'s {choices.chosen_by}; which has which, "
+        f"`GET {choices.catalogue}` tells too, as JSON Schema with titles for a form.\n\n"
+        f"| `{choices.chosen_by}` | `{choices.set_in}` |\n| --- | --- |\n"
+        + "\n".join(f"| `{each.code}` | `{each.name}` |" for each in choices.offered),
+        "anyOf": [{"$ref": SCHEMAS + each.name} for each in choices.offered],
     }
-    for name in ("TriggerCreate", "TriggerUpdate"):
-        properties = schemas[name]["properties"]
-        properties["settings"] = {"$ref": f"{SCHEMAS}TriggerSettings"}
-        properties["type"]["enum"] = [kind.code for kind in types]
+    for body in (f"{choices.of.title()}Create", f"{choices.of.title()}Update"):
+        properties = schemas[body]["properties"]
+        properties[choices.set_in] = {"$ref": SCHEMAS + choices.name}
+        properties[choices.chosen_by]["enum"] = [each.code for each in choices.offered]
 
 
-def _name_of_settings(kind: TriggerType[Any, Any]) -> str:
-    return "".join(part.capitalize() for part in (*kind.code.split("_"), "settings"))
-
-
-def _offer_actions(schemas: dict[str, Any]) -> None:
-    """Say what `params` of a rule may be: those of one of the actions."""
-    actions = all_actions().values()
-    for action in actions:
-        schemas |= _params_of(action)
-    schemas["ActionParams"] = {
-        "description": "The settings of the rule's action; which has which, `GET /v1/actions` "
-        "tells too, as JSON Schema with titles for a form.\n\n| `action` | `params` |\n"
-        "| --- | --- |\n"
-        + "\n".join(f"| `{each.code}` | `{_name_of_params(each)}` |" for each in actions),
-        "anyOf": [{"$ref": SCHEMAS + _name_of_params(each)} for each in actions],
-    }
-    for name in ("RuleCreate", "RuleUpdate"):
-        properties = schemas[name]["properties"]
-        properties["params"] = {"$ref": f"{SCHEMAS}ActionParams"}
-        properties["action"]["enum"] = [action.code for action in actions]
-
-
-def _name_of_params(action: RuleAction[Any]) -> str:
-    return f"{action.params.__name__}Params"
-
-
-def _params_of(action: RuleAction[Any]) -> dict[str, Any]:
-    schema = action.params.model_json_schema(ref_template=SCHEMAS + "{model}")
-    schema["description"] = f"Settings of `{action.code}`: {action.title.lower()}."
-    return {**schema.pop("$defs", {}), _name_of_params(action): schema}
+def _pascal(code: str) -> str:
+    return "".join(part.capitalize() for part in code.split("_"))
 
 
 def _tidy(document: dict[str, Any]) -> None:

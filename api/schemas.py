@@ -1,6 +1,6 @@
 """What every resource's schemas share: how rows are read, bodies checked, lists cut into pages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
@@ -11,6 +11,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from models.fields import UNSTORABLE
 from models.inputs import (
@@ -33,8 +34,10 @@ from models.inputs import (
     Whole,
     Year,
 )
+from models.mistakes import INSIDE, below
 
 __all__ = [
+    "AS_WRITTEN",
     "MOST_IN_A_LIST",
     "Count",
     "Currency",
@@ -84,8 +87,12 @@ class Write(BaseModel):
     def _can_be_stored(cls, sent: object) -> object:
         level = [sent]
         for _ in range(MOST_LEVELS):
-            if any(isinstance(part, str) and UNSTORABLE.search(part) for part in level):
-                raise ValueError("a text holds U+0000 or half a character, which cannot be stored")
+            if any(map(_is_unstorable, level)):
+                raise PydanticCustomError(
+                    "unstorable",
+                    "a text holds U+0000 or half a character, which cannot be stored",
+                    {INSIDE: next(_unstorable(sent))},
+                )
             level = [inner for part in level for inner in _parts(part)]
         if level:
             raise ValueError(f"this is nested more than {MOST_LEVELS} levels deep")
@@ -102,6 +109,33 @@ def _parts(sent: object) -> Iterable[object]:
             return [*sent, *sent.values()]
         case list():
             return sent
+    return ()
+
+
+def _is_unstorable(part: object) -> bool:
+    return isinstance(part, str) and UNSTORABLE.search(part) is not None
+
+
+def _unstorable(sent: object) -> Iterator[str]:
+    """Yield where texts are that cannot be stored, those that are less deep first.
+
+    A name that cannot be stored cannot be told either: there it is what has the name.
+    """
+    level = [("", sent)]
+    while level:
+        for at, part in level:
+            names = part if isinstance(part, Mapping) else ()
+            if any(map(_is_unstorable, [part, *names])):
+                yield at
+        level = [inner for at, part in level for inner in _parts_below(at, part)]
+
+
+def _parts_below(at: str, sent: object) -> Iterable[tuple[str, object]]:
+    match sent:
+        case Mapping():
+            return [(below(at, name), part) for name, part in sent.items()]
+        case list():
+            return [(below(at, place), part) for place, part in enumerate(sent)]
     return ()
 
 
@@ -129,8 +163,13 @@ SearchText = Annotated[
     StoredText, Field(min_length=1, max_length=200, description="Somewhere in it, in any capitals.")
 ]
 
+AS_WRITTEN = (
+    "However it is written, as `tel:` or `sip:` too. Digits without a plus are a number of the "
+    "company's country, unless they make sense only with the code of a country in front, as "
+    "gateways and messengers write them."
+)
 PhoneText = Annotated[
-    StoredText, Field(max_length=100, description="However it is written.", examples=["030 12345"])
+    StoredText, Field(max_length=100, description=AS_WRITTEN, examples=["030 12345"])
 ]
 EmailText = Annotated[StoredText, Field(max_length=320, description="In any capitals.")]
 

@@ -5,7 +5,6 @@ slowly keeps no connection of the database, and a fault on the way is an error, 
 History tells who took which list before the first byte of it leaves.
 """
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from exchange.cells import MEDIA_TYPE, cells, lines
+from exchange.cells import MEDIA_TYPE, cells, harmless, lines
 from models.access import MANAGING, must_be
 from models.database import Database
 from models.history import about_list
@@ -29,12 +28,8 @@ AT_ONCE = 2**16
 
 ROWS_AT_ONCE = 500
 
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s.,()/-]*$)")
-"""How a cell begins that a spreadsheet would compute; numbers and phones are harmless."""
-
-
-Note = Callable[[int], Awaitable[None]]
-"""Writes down that so many rows were taken."""
+Tell = Callable[[int], Awaitable[None]]
+"""Lets history tell that so many rows were taken."""
 
 
 class SheetAnswer(StreamingResponse):
@@ -53,10 +48,10 @@ class Sheet:
     `is_of_rows`: they are those of a table, not of a catalogue that everybody may have.
     """
 
-    def __init__(self, note: Note) -> None:
+    def __init__(self, tell: Tell) -> None:
         # Closed by whoever reads it to its end.
         self._file = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115
-        self._note = note
+        self._tell = tell
         self._count = 0
         self.is_of_rows = False
 
@@ -67,7 +62,7 @@ class Sheet:
     def add(self, rows: Sequence[BaseModel]) -> None:
         self._count += len(rows)
         told = (cells(row.model_dump(), self._columns) for row in rows)
-        self._write([[_harmless(cell) for cell in row] for row in told])
+        self._write([[harmless(cell) for cell in row] for row in told])
 
     def answer(self, name: str) -> Response:
         """Return it as a file of that name."""
@@ -83,7 +78,7 @@ class Sheet:
 
     async def _taken(self) -> None:
         if self.is_of_rows:
-            await self._note(self._count)
+            await self._tell(self._count)
 
     def _write(self, rows: Sequence[Sequence[str]]) -> None:
         self._file.write(lines(rows).encode())
@@ -92,11 +87,6 @@ class Sheet:
         with self._file as file:
             while part := file.read(AT_ONCE):
                 yield part
-
-
-def _harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: strangers may have written it."""
-    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def sheet_for(request: Request, user: User) -> Sheet | None:
@@ -108,20 +98,20 @@ def sheet_for(request: Request, user: User) -> Sheet | None:
     wanted = first.partition(";")[0].strip().lower() == CSV
     if wanted:
         must_be(user, MANAGING, "take whole lists as CSV")
-    sheet = Sheet(_noting(request, user.id)) if wanted else None
+    sheet = Sheet(_telling(request, user.id)) if wanted else None
     request.state.sheet = sheet
     return sheet
 
 
-def _noting(request: Request, user_id: int) -> Note:
+def _telling(request: Request, user_id: int) -> Tell:
     database: Database = request.app.state.database
     path, query = request.url.path, request.url.query
 
-    async def note(count: int) -> None:
+    async def tell(count: int) -> None:
         async with database.transaction() as session:
             session.add(about_list(path.rpartition("/")[2], path, query, count, by_id=user_id))
 
-    return note
+    return tell
 
 
 def filled_sheet(request: Request) -> Sheet | None:

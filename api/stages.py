@@ -110,7 +110,11 @@ async def read_stage(stage: PresentStage) -> StageRead:
 
 @router.patch("/{stage_id}", dependencies=[MANAGERS])
 async def update_stage(session: Session, stage: MovableStage, sent: StageUpdate) -> StageRead:
-    """Change a stage, or its place among the stages of its pipeline."""
+    """Change a stage, or its place among the stages of its pipeline.
+
+    A trigger on what becomes the first stage moves nothing any more, unless it may move items back;
+    the trigger log says so.
+    """
     return StageRead.model_validate(await change_stage(session, stage, **sent.changes()))
 
 

@@ -35,7 +35,7 @@ from models.task import (
     reached_task,
     tasks_where,
 )
-from models.task_edit import add_task, add_time, change_task
+from models.task_edit import add_task, add_time, change_task, lock_to_change
 from models.task_fields import TaskPriority, TaskStatus
 
 router = resource("tasks", "/tasks")
@@ -151,9 +151,17 @@ async def _locked(session: Session, user: CurrentUser, task_id: Id, match: IfMat
     return match.of(await _to_add_to(session, user, task_id))
 
 
+async def _to_change(
+    session: Session, user: CurrentUser, task_id: Id, match: IfMatch, sent: TaskUpdate
+) -> Task:
+    task = await lock_to_change(session, task_id, sent.changes())
+    return match.of(await reached_task(session, user, task))
+
+
 PresentTask = Annotated[Task, Depends(_present)]
 TaskToAddTo = Annotated[Task, Depends(_to_add_to)]
 LockedTask = Annotated[Task, Depends(_locked)]
+TaskToChange = Annotated[Task, Depends(_to_change)]
 
 
 @router.get("")
@@ -189,15 +197,15 @@ async def read_task(task: PresentTask) -> TaskRead:
 
 @router.patch("/{task_id}")
 async def update_task(
-    session: Session, user: CurrentUser, task: LockedTask, sent: TaskUpdate
+    session: Session, user: CurrentUser, task: TaskToChange, sent: TaskUpdate
 ) -> TaskRead:
     """Change fields of a task, its status among them.
 
     Lists that are sent replace those there are. What is completed is taken up again (*pending* or
     *in progress*) before it is anything else, and only what is *pending* or *in progress* can await
-    control or be deferred. One that requires a result is completed only with it. A rule that waits
-    for the task goes on when it is completed; triggers that watch the status of tasks may move each
-    of the items.
+    control or be deferred. One that requires a result is completed only with it, and keeps it as
+    long as it is completed. A rule that waits for the task goes on when it is completed; triggers
+    that watch the status of tasks may move each of the items.
     """
     await change_task(session, task, sent.changes(), user)
     return TaskRead.model_validate(task)

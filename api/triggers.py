@@ -41,6 +41,7 @@ from models.trigger_call import call_triggers, lock_named, must_be_awaited
 from models.trigger_edit import add_trigger, change_trigger
 from models.trigger_edit import delete_trigger as take_off
 from models.trigger_log import checks_for, moved_as
+from models.triggers.webhook import LONGEST_CODE
 from models.user_choice import UserChoice
 
 router = resource("triggers")
@@ -195,7 +196,7 @@ Code = Annotated[
     Path(
         alias="trigger",
         description="The code for which triggers of the type `webhook` wait.",
-        max_length=200,
+        max_length=LONGEST_CODE,
     ),
 ]
 

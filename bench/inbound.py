@@ -21,8 +21,8 @@ from models.contact_point import email
 from models.database import Database
 from models.exclusion import Exclusion, ExclusionKind
 from models.inbound import Inbound, as_key, digest_of
-from models.incoming_mail import read_mail
 from models.item_type import ItemType
+from models.mail_reading import read_mail
 from models.migrations import migrate
 from models.settings import Settings
 from tests.factories import a_deal, a_pipeline

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,6 +12,12 @@ from typing import Any
 from uuid import UUID
 
 MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
+
+FORMULA = r"(?:[=@\t\r]|[+-](?![\d\s.,()/-]*$))"
+"""How a cell begins that a spreadsheet would compute; numbers and phones are harmless."""
+
+TO_BE_MARKED = re.compile(f"'*{FORMULA}")
+MARKED = re.compile(f"'+{FORMULA}")
 
 
 def cell(value: object) -> str:
@@ -45,6 +52,16 @@ def cells(row: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
     A column `custom.name` is `name` within the object `custom`; what a row has not is empty.
     """
     return [cell(_at(row, column)) for column in columns]
+
+
+def harmless(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: strangers may have written it."""
+    return f"'{text}" if TO_BE_MARKED.match(text) else text
+
+
+def as_written(text: str) -> str:
+    """Return what `harmless` was given, of any cell that came of it."""
+    return text[1:] if MARKED.match(text) else text
 
 
 def lines(rows: Iterable[Sequence[str]]) -> str:

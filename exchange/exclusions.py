@@ -1,16 +1,19 @@
 """The exceptions list as CSV, as people keep it and as Excel writes it, read line by line."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 
+from exchange.cells import as_written
 from exchange.lines import BadLine, CannotLoad, Line, lines_in
 from models.errors import Invalid
 from models.exclusion import LONGEST_VALUE, ExclusionKind, Listed, kind_of, read_value
 from models.inputs import LONGEST_VALUE as LONGEST_COMMENT
 from models.mistakes import shortened
+from models.phone_number import is_phone_uri
 
 MOST_LINES = 5000
 """In one file, so that whoever waits for it does not wait long."""
@@ -32,7 +35,7 @@ FOR_EXCEL = re.compile(r"\A\"?sep=[^\r\n][;,\t\"]*(?=[\r\n]|\Z)", re.IGNORECASE)
 
 PHONE = ExclusionKind.PHONE
 
-WORDS = re.compile(r"\W*(?!tel:)[^\W\d_]", re.IGNORECASE)
+WORDS = re.compile(r"\W*[^\W\d_]")
 """What a number begins with that is perhaps none, but a text with digits in it."""
 
 CHARSETS = frozenset(
@@ -46,7 +49,9 @@ CHARSETS = frozenset(
         "windows-1252",
     }
 )
-"""Those that somebody may say; what begins as UTF-16 is that."""
+"""Those that somebody may say, by any of their names; what begins as UTF-16 is that."""
+
+CODECS = frozenset(codecs.lookup(each).name for each in CHARSETS)
 
 END_OF_DATA = "unexpected end of data"
 NO_END = "a quote that begins here has no end: it holds all that follows"
@@ -70,7 +75,8 @@ def read_list(content: bytes, *, charset: str | None = None, region: str) -> Sen
     lines do not count. Raises `CannotLoad` for what is no such file as a whole.
     """
     text = FOR_EXCEL.sub("", _decoded(content, charset))
-    if max(text.count("\n"), text.count("\r")) > MOST_LINES:
+    ends = max(text.count("\n"), text.count("\r"))
+    if ends + (not text.endswith(("\n", "\r"))) > MOST_LINES:
         raise CannotLoad(f"it has more than {MOST_LINES} lines: send it in parts")
     header, delimiter = _columns(text)
     read = [_read(line, region) for line in _lines(text, header, delimiter)]
@@ -81,16 +87,25 @@ def read_list(content: bytes, *, charset: str | None = None, region: str) -> Sen
     )
 
 
+def _is_in_words(raw: str) -> bool:
+    return WORDS.match(raw) is not None and not is_phone_uri(raw)
+
+
 def _decoded(content: bytes, charset: str | None) -> str:
     if content.startswith(UTF_16):
         try:
             return content.decode("utf-16")
         except UnicodeDecodeError as error:
             raise CannotLoad("it begins as UTF-16, and is not") from error
-    said = (charset or "utf-8").lower()
-    if said not in CHARSETS:
-        raise CannotLoad(f"the charset «{said}» is none of {', '.join(sorted(CHARSETS))}")
-    return content.decode(said, "surrogateescape").removeprefix("\ufeff")
+    said = charset or "utf-8"
+    try:
+        codec = codecs.lookup(said).name
+    except (LookupError, ValueError):
+        codec = ""
+    if codec not in CODECS:
+        known = ", ".join(sorted(CHARSETS))
+        raise CannotLoad(f"the charset «{shortened(said)}» is none of {known}")
+    return content.decode(codec, "surrogateescape").removeprefix("\ufeff")
 
 
 def _columns(text: str) -> tuple[list[str] | None, str]:
@@ -116,7 +131,7 @@ def _lines(text: str, header: list[str] | None, delimiter: str) -> Iterator[Line
     """Yield the lines that have anything in them, but for the first, if that names the columns."""
     file = StringIO(text, newline="")
     names = [VALUE] if header is None else header
-    found = lines_in(file, FILE, delimiter, names, empty_lines=True)
+    found = lines_in(file, FILE, delimiter, names, skip_empty_lines=True)
     if header is not None:
         next(found)
     for line in found:
@@ -128,10 +143,10 @@ def _read(line: Line | BadLine, region: str) -> Listed | BadLine:
     """Return what a line wants listed, or what is wrong with it."""
     if isinstance(line, BadLine):
         return replace(line, reason=NO_END) if END_OF_DATA in line.reason else line
-    raw = line.cells[VALUE].strip()
+    raw = as_written(line.cells[VALUE].strip()).strip()
     written = line.cells.get(KIND, "").strip()
     said = NO_LETTER.sub("", written).lower()
-    comment = line.cells.get(COMMENT, "").strip()
+    comment = as_written(line.cells.get(COMMENT, "").strip()).strip()
     problem = ("", "")
     if not raw:
         problem = (VALUE, "The value is missing.")
@@ -141,7 +156,7 @@ def _read(line: Line | BadLine, region: str) -> Listed | BadLine:
         problem = (VALUE, f"It is longer than {LONGEST_VALUE} characters.")
     elif len(comment) > LONGEST_COMMENT:
         problem = (COMMENT, f"It is longer than {LONGEST_COMMENT} characters.")
-    elif (kind := KINDS[said] if written else kind_of(raw)) is PHONE and WORDS.match(raw):
+    elif (kind := KINDS[said] if written else kind_of(raw)) is PHONE and _is_in_words(raw):
         problem = (VALUE, f"«{shortened(raw)}» is not a phone number.")
     else:
         try:

@@ -75,11 +75,11 @@ def lines_in(
     delimiter: str,
     header: list[str] | None = None,
     *,
-    empty_lines: bool = False,
+    skip_empty_lines: bool = False,
 ) -> Iterator[Line | BadLine]:
     """Yield every line of an open file, the first among them where the header is given.
 
-    `empty_lines` may be anywhere in it; else only those at the very end do not count.
+    With `skip_empty_lines` none of those counts; else only those at the very end do not.
     """
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     if header is None:
@@ -98,7 +98,7 @@ def lines_in(
                 empty += 1
                 continue
             found = _line(name, number, header, cells)
-        if not empty_lines:
+        if not skip_empty_lines:
             for each in range(number - empty, number):
                 yield BadLine(name, each, "", "the line is empty")
         empty = 0

@@ -23,11 +23,14 @@ CALLED = {Role.ADMIN: "an administrator", Role.MANAGER: "a manager", Role.AGENT:
 SomeItem = TypeVar("SomeItem", bound=Item)
 
 
-def must_be(user: User, roles: Collection[Role], to: str) -> None:
-    """Refuse whoever has another role; `to` is what these alone do ("change rules")."""
+def must_be(user: User, roles: Collection[Role], to: str, *, field: str = "") -> None:
+    """Refuse whoever has another role; `to` is what these alone do ("change rules").
+
+    `field` is what they have sent that asks for it.
+    """
     if user.role not in roles:
         these = " and ".join(f"{CALLED[role].partition(' ')[2]}s" for role in roles)
-        raise NotAllowed(f"Only {these} {to}; you are {CALLED[user.role]}.")
+        raise NotAllowed(f"Only {these} {to}; you are {CALLED[user.role]}.", field=field)
 
 
 def within_reach(user: User) -> ColumnElement[bool]:
@@ -43,6 +46,13 @@ def within_reach(user: User) -> ColumnElement[bool]:
         return own
     colleagues = select(User.id).where(User.department_id.in_(_departments_of(user)))
     return or_(own, Item.responsible_id.in_(colleagues))
+
+
+def item_within_reach(
+    user: User, item_id: SQLColumnExpression[int] | SQLColumnExpression[int | None]
+) -> ColumnElement[bool]:
+    """Return the condition that the item with this id is within somebody's reach."""
+    return select(Item.id).where(Item.id == item_id, within_reach(user)).exists()
 
 
 def client_within_reach(

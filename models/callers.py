@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 from models.client import SomeClient
 from models.company import Company
 from models.contact import Contact
-from models.contact_point import ContactPoint, sharing
+from models.contact_point import ContactPoint, as_compared, sharing
 from models.item import Item, item_contacts
 from models.pipeline import Stage, StageKind
 from models.user import User
@@ -21,7 +21,7 @@ MOST_ITEMS = 20
 
 @dataclass(frozen=True)
 class Caller:
-    """Contacts and companies by id, whoever shares most addresses first; and leads that are open.
+    """Contacts and companies by id, who shares most addresses first, then the oldest; open leads.
 
     `item_ids` are what is open of theirs, the oldest first, the leads among them; `more` tells
     whether there are even older ones.
@@ -42,12 +42,11 @@ async def caller_with(session: AsyncSession, points: Sequence[ContactPoint]) -> 
     known = [point for point in points if point.value]
     if not known:
         return Caller()
+    whose = ContactPoint.contact_id, ContactPoint.company_id, ContactPoint.item_id
     rows = await session.execute(
-        select(ContactPoint.contact_id, ContactPoint.company_id, ContactPoint.item_id, func.count())
-        .where(sharing(known))
-        .group_by(ContactPoint.contact_id, ContactPoint.company_id, ContactPoint.item_id)
+        select(*whose).where(sharing(known)).group_by(*whose).order_by(func.count().desc(), *whose)
     )
-    found = sorted(rows, key=lambda row: -row[3])
+    found = rows.all()
     contact_ids = await _there(session, Contact, [row[0] for row in found])
     company_ids = await _there(session, Company, [row[1] for row in found])
     leads = [row[2] for row in found if row[2] is not None]
@@ -58,9 +57,9 @@ async def caller_with(session: AsyncSession, points: Sequence[ContactPoint]) -> 
 async def caller_of_items(session: AsyncSession, item_ids: Collection[int]) -> Caller:
     """Return whose these items are, and what is open of theirs."""
     rows = await session.execute(
-        select(Item.contact_id, Item.company_id).where(
-            Item.id.in_(item_ids), Item.deleted_at.is_(None)
-        )
+        select(Item.contact_id, Item.company_id)
+        .where(Item.id.in_(item_ids), Item.deleted_at.is_(None))
+        .order_by(Item.id.desc())
     )
     found = rows.all()
     contact_ids = await _there(session, Contact, [row.contact_id for row in found])
@@ -151,8 +150,9 @@ async def newest_responsible(session: AsyncSession, caller: Caller) -> User | No
 
 
 async def works_here(session: AsyncSession, address: str) -> bool:
-    """Tell whether an address is that of somebody who works here, in any capitals."""
-    found = await session.scalar(
-        select(User.id).where(func.lower(User.email) == address.lower(), User.active).limit(1)
-    )
-    return found is not None
+    """Tell whether an address is that of somebody who works here, in any capitals.
+
+    They are compared here, for of capitals SQLite knows only ASCII's.
+    """
+    known = await session.scalars(select(User.email).where(User.active, User.email.is_not(None)))
+    return as_compared(address) in {as_compared(each) for each in known if each}

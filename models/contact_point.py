@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, EnumText, Record
 from models.errors import Invalid, Problem
-
-LONGEST_PHONE = len("+") + 15
-"""Characters of a number after E.164."""
+from models.phone_number import NoNumber, read_number
 
 
 class ContactPointKind(StrEnum):
@@ -76,30 +73,10 @@ def phone(raw: str, *, region: str, field: str = "") -> ContactPoint:
     what it is.
     """
     try:
-        number = phonenumbers.parse(raw, region)
-        value = _stable(_e164(number))
-    except phonenumbers.NumberParseException as error:
-        raise _no_phone(raw, field) from error
-    if len(value) > LONGEST_PHONE:
-        raise _no_phone(raw, field)
-    return ContactPoint(
-        kind=ContactPointKind.PHONE, raw=raw, value=value, extension=number.extension
-    )
-
-
-def _stable(value: str) -> str:
-    """Return a number without the prefixes for calls at home that are left in front of it."""
-    while len(again := _e164(phonenumbers.parse(value))) < len(value):
-        value = again
-    return value
-
-
-def _e164(number: phonenumbers.PhoneNumber) -> str:
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _no_phone(raw: str, field: str) -> Invalid:
-    return Invalid(Problem(field, f"«{raw}» is not a phone number."))
+        value, extension = read_number(raw, region)
+    except NoNumber as error:
+        raise Invalid(Problem(field, f"«{raw}» is not a phone number.")) from error
+    return ContactPoint(kind=ContactPointKind.PHONE, raw=raw, value=value, extension=extension)
 
 
 def email(raw: str, *, field: str = "") -> ContactPoint:

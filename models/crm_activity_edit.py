@@ -90,7 +90,7 @@ async def add_crm_activity(session: AsyncSession, by: User, sent: Mapping[str, A
     _check(crm_activity)
     cause = Cause.person(by)
     if noted:
-        await _note(session, crm_activity, cause)
+        await _add_completed(session, crm_activity, cause)
     else:
         await put_crm_activity(session, crm_activity, minutes, cause)
     from_client = noted and crm_activity.direction is CrmActivityDirection.INCOMING
@@ -130,7 +130,7 @@ async def put_crm_activity(
     _tell(session, crm_activity, text, cause)
 
 
-async def _note(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) -> None:
+async def _add_completed(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) -> None:
     """Store what has happened already; it was completed when it happened."""
     happened_at = min(crm_activity.ends_at or crm_activity.starts_at, clock.now())
     as_completed(crm_activity, cause.user, happened_at)
@@ -143,7 +143,7 @@ async def _note(session: AsyncSession, crm_activity: CrmActivity, cause: Cause) 
         _has_completed(session, crm_activity, cause)
 
 
-async def note_sent(session: AsyncSession, delivery: Delivery, cause: Cause) -> None:
+async def add_sent(session: AsyncSession, delivery: Delivery, cause: Cause) -> None:
     """Note what a client has been sent as a completed CRM activity; the delivery remembers it.
 
     Mails and messages are noted, but not those to people who work here. The item of the delivery

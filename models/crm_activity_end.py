@@ -61,6 +61,13 @@ def as_completed(
     assign(crm_activity, _completed(completion, by, at))
 
 
+def has_lasted(crm_activity: CrmActivity, until: datetime) -> None:
+    """Let what has happened, and is locked, end when it did, which is known only now."""
+    if crm_activity.completed_at == crm_activity.ends_at:
+        crm_activity.completed_at = until
+    crm_activity.ends_at = until
+
+
 def _completed(completion: Completion, by: User | None, at: datetime) -> dict[str, Any]:
     return {
         "status": CrmActivityStatus.COMPLETED,

@@ -318,7 +318,7 @@ async def document_behind(session: AsyncSession, document_id: int, signed: str) 
     return document
 
 
-async def note_view(session: AsyncSession, document: Document) -> None:
+async def keep_view(session: AsyncSession, document: Document) -> None:
     """Note that somebody has opened a document through its link."""
     if document.viewed_at is None:
         # In the order of locks: what follows may move the item.

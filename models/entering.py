@@ -32,6 +32,9 @@ from models.stage_entry import (
 MOST_LINKS = 100
 MOST_ENTRIES = 200
 ENTRIES_COUNT_FOR = timedelta(hours=24)
+
+MOST_TOLD = 4
+"""Links of a chain of causes that are told of its beginning, and as many of its end."""
 """One root cause may open so many entries in this time, and so deep a chain whatever the time."""
 
 
@@ -277,7 +280,10 @@ async def _chain(session: AsyncSession, cause: Cause) -> tuple[int | None, int]:
 
 
 async def _path_to(session: AsyncSession, entry: StageEntry) -> str:
-    """Return the whole chain of causes that led to an entry, first to last, in words."""
+    """Return the chain of causes that led to an entry, first to last, in words.
+
+    Of a long one it is how it begins and ends, and where all of it is told.
+    """
     chain = chain_to(entry.id)
     steps = await session.execute(
         select(Item.type, Item.id, Stage.name, StageEntry.cause_trigger_id)
@@ -287,10 +293,15 @@ async def _path_to(session: AsyncSession, entry: StageEntry) -> str:
         .join(Stage, Stage.id == StageEntry.stage_id)
         .order_by(chain.c.depth)
     )
-    return " → ".join(
+    path = [
         f"{kind} {item_id} in «{stage}»" + ("" if trigger is None else f" by trigger {trigger}")
         for kind, item_id, stage, trigger in steps
-    )
+    ]
+    between = len(path) - 2 * MOST_TOLD
+    if between <= 1:
+        return " → ".join(path)
+    told = [*path[:MOST_TOLD], f"… {between} more …", *path[-MOST_TOLD:]]
+    return f"{' → '.join(told)}; all of it is in /v1/stage-entries/{entry.id}/causes"
 
 
 async def _line(

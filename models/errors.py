@@ -67,7 +67,7 @@ class InvalidTrigger(Invalid):
 
 
 class LoopDetected(CrmError):
-    """Rules and triggers move items in a circle; the message holds the whole path."""
+    """Rules and triggers move items in a circle; the message holds the path, shortened."""
 
 
 class ActionFailed(CrmError):

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.access import MANAGING, must_be
 from models.base import (
     Base,
     EnumText,
@@ -34,6 +35,7 @@ from models.base import (
 from models.contact_point import ContactPoint, ContactPointKind, email, phone
 from models.errors import Conflict, Invalid, NotFound, Problem
 from models.installation import installation
+from models.phone_number import is_phone_uri
 from models.provenance import MadeByRun
 from models.user import User
 
@@ -121,6 +123,8 @@ def read_value(kind: ExclusionKind, raw: str, *, region: str) -> str:
 def kind_of(raw: str) -> ExclusionKind:
     """Return what a value that does not say it looks like."""
     value = raw.strip()
+    if is_phone_uri(value):
+        return ExclusionKind.PHONE
     if value.lstrip("*").startswith("@") or DOMAIN.fullmatch(value):
         return ExclusionKind.DOMAIN
     return ExclusionKind.EMAIL if "@" in value else ExclusionKind.PHONE
@@ -129,7 +133,12 @@ def kind_of(raw: str) -> ExclusionKind:
 async def add_exclusion(
     session: AsyncSession, kind: ExclusionKind, raw: str, *, comment: str | None, by: User
 ) -> Exclusion:
-    """Let a person put a value on the list; one that is on it already is a `Conflict`."""
+    """Let a person put a value on the list; one that is on it already is a `Conflict`.
+
+    A domain silences everybody there, so that agents list single phones and addresses only.
+    """
+    if kind is ExclusionKind.DOMAIN:
+        must_be(by, MANAGING, "put whole mail domains on the list", field="/kind")
     home = await installation(session)
     value = read_value(kind, raw, region=home.phone_region)
     known = await session.scalar(

@@ -40,6 +40,7 @@ from models.inputs import (
 from models.item_type import ItemType
 from models.mistakes import reason
 from models.near_misses import did_you_mean
+from models.seen import in_one_line
 from models.user import User
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
@@ -123,7 +124,7 @@ class Writable:
 
     def _one(self, text: str, zone: str) -> object:
         if self.kind is FieldKind.TEXT:
-            return text
+            return in_one_line(text) if self.takes is Name else text
         word = text.strip()
         match self.kind:
             case FieldKind.NUMBER | FieldKind.USER if WHOLE.fullmatch(word):

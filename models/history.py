@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Index, Select, and_, case, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.access import MANAGING, client_within_reach, within_reach
+from models.access import MANAGING, client_within_reach, item_within_reach
 from models.base import Base, EnumText, Record, having
 from models.company import Company
 from models.contact import Contact
@@ -187,11 +187,13 @@ def history_for(
     wanted = history_where(kind=kind, **values)
     if by.role in MANAGING:
         return wanted
-    reached = select(Item.id).where(Item.id == HistoryEntry.item_id, within_reach(by))
     open_to_all = or_(HistoryEntry.kind.not_in(CONFIDENTIAL), HistoryEntry.author_id == by.id)
     of_client = or_(open_to_all, client_within_reach(by, _id_of("contact"), _id_of("company")))
     return wanted.where(
-        or_(reached.exists(), and_(HistoryEntry.item_id.is_(None), of_client)),
+        or_(
+            item_within_reach(by, HistoryEntry.item_id),
+            and_(HistoryEntry.item_id.is_(None), of_client),
+        ),
         HistoryEntry.kind != HistoryKind.EXPORTED,
     )
 

@@ -20,17 +20,19 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, joinedload, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
 
-from models.access import MANAGING, reached_row, within_reach
-from models.base import Base, EnumText, Record, containing, having
+from models.access import MANAGING, item_within_reach, reached_row
+from models.base import Base, EnumText, Record, containing, having, in_order
 from models.company import Company
 from models.contact import Contact
 from models.contact_point import email_or_text, first_compared, phone_or_text
 from models.crm_activity import CrmActivity, crm_activities_within_reach
 from models.errors import NotFound
 from models.installation import installation
-from models.item import Item
+from models.item import Item, lock_items
+from models.phone_number import is_phone_uri
 from models.user import User
 
 LONGEST_KEY = 200
@@ -49,8 +51,9 @@ class InboundOutcome(StrEnum):
 
     `lead`: a new lead was made. `noted`: it is a CRM activity of somebody who was known. `ours`: it
     came from somebody who works here, or from our own address. `automatic`: nobody wrote it, and
-    it belongs to nobody we know. `unknown`: we called somebody whom nobody knows. `unreadable`:
-    nobody can tell who it came from. `excluded`: the sender is on the exceptions list.
+    it belongs to nobody we know. `unknown`: we called somebody whom nobody knows, or the number is
+    too short for anybody outside. `unreadable`: nobody can tell who it came from. `excluded`: the
+    sender is on the exceptions list.
     """
 
     LEAD = "lead"
@@ -67,7 +70,9 @@ class Inbound(Record, Base, kw_only=True):
 
     `sender` is who it came from as written, `address` the same as it is compared; of a call that
     we made, who was called. `item_id` is the lead made of it, or the newest item it was noted for.
-    `raw` is a mail as it arrived, `content` what else was said: the fields of a form.
+    `handle` is what somebody is called in the channel of a message, after its name; where no phone
+    is told, it is the `address`. `raw` is a mail as it arrived, `content` what else was said: the
+    fields of a form.
     """
 
     __tablename__ = "inbound"
@@ -79,6 +84,7 @@ class Inbound(Record, Base, kw_only=True):
         Index(None, "item_id", "id"),
         Index(None, "creator_id", "id"),
         Index(None, "happened_at", "id"),
+        Index(None, "handle", "id"),
         Record.options,
     )
 
@@ -97,6 +103,7 @@ class Inbound(Record, Base, kw_only=True):
     company_id: Mapped[int | None] = mapped_column(ForeignKey(Company.id), default=None)
     item_id: Mapped[int | None] = mapped_column(ForeignKey(Item.id), default=None)
     creator_id: Mapped[int | None] = mapped_column(ForeignKey(User.id), default=None)
+    handle: Mapped[str | None] = mapped_column(default=None)
 
     @property
     def called(self) -> str:
@@ -141,10 +148,42 @@ async def stored(session: AsyncSession, kind: InboundKind, key: str) -> Inbound 
 
 async def crm_activities_of(session: AsyncSession, inbound_id: int) -> Sequence[CrmActivity]:
     """Return what was noted of something that came in, in order, without its reminders."""
+    return (await session.scalars(_noted_of(inbound_id))).all()
+
+
+async def lock_crm_activities_of(session: AsyncSession, inbound_id: int) -> Sequence[CrmActivity]:
+    """Return the same locked, after its items, and with them and the clients; not what is deleted.
+
+    History tells of it in theirs.
+    """
+    noted = _noted_of(inbound_id)
+    item_ids = await session.scalars(noted.with_only_columns(CrmActivity.item_id))
+    items = await lock_items(session, in_order(item_ids))
     found = await session.scalars(
-        select(CrmActivity).where(CrmActivity.inbound_id == inbound_id).order_by(CrmActivity.id)
+        noted.where(CrmActivity.deleted_at.is_(None))
+        .options(joinedload(CrmActivity.contact), joinedload(CrmActivity.company))
+        .with_for_update(key_share=True, of=CrmActivity)
+        .execution_options(populate_existing=True)
     )
-    return found.all()
+    locked = found.all()
+    for each in locked:
+        set_committed_value(each, "item", items.get(each.item_id or 0))
+    return locked
+
+
+def _noted_of(inbound_id: int) -> Select[CrmActivity]:
+    return select(CrmActivity).where(CrmActivity.inbound_id == inbound_id).order_by(CrmActivity.id)
+
+
+async def items_of_handle(session: AsyncSession, handle: str) -> list[int]:
+    """Return the items for which were noted the messages of whoever is called so, in order."""
+    found = await session.scalars(
+        select(CrmActivity.item_id)
+        .join(Inbound, Inbound.id == CrmActivity.inbound_id)
+        .where(Inbound.handle == handle, CrmActivity.item_id.is_not(None))
+        .distinct()
+    )
+    return in_order(found)
 
 
 async def items_of_mails(session: AsyncSession, keys: Collection[str]) -> dict[str, list[int]]:
@@ -171,7 +210,7 @@ def inbound_within_reach(user: User) -> ColumnElement[bool]:
     """
     if user.role in MANAGING:
         return true()
-    item = exists().where(Item.id == Inbound.item_id, within_reach(user))
+    item = item_within_reach(user, Inbound.item_id)
     noted = exists().where(CrmActivity.inbound_id == Inbound.id, crm_activities_within_reach(user))
     return or_(Inbound.creator_id == user.id, item, noted)
 
@@ -182,21 +221,33 @@ async def inbound_where(
     *,
     q: str | None = None,
     address: str | None = None,
+    key: str | None = None,
     **values: object,
 ) -> Select[Inbound]:
     """Return what came in within somebody's reach with these values, None meaning any.
 
-    `q` is looked for in subjects; `address` is that of the sender, however it is written.
+    `q` is looked for in subjects; `address` is that of the sender, or their handle, however it is
+    written. A `key` may be longer than those that are kept.
     """
-    home = await installation(session)
-    sender = None if address is None else _as_address(address, home.phone_region)
     there = select(Inbound).where(inbound_within_reach(by))
-    return having(there, address=sender, **values).where(*containing(Inbound.subject, q))
+    if address is not None:
+        home = await installation(session)
+        sender = _as_address(address, home.phone_region)
+        there = there.where(or_(Inbound.address == sender, Inbound.handle == sender))
+    if key is not None:
+        there = there.where(Inbound.key.in_(_as_keys(key)))
+    return having(there, **values).where(*containing(Inbound.subject, q))
+
+
+def _as_keys(text: str) -> list[str]:
+    """Return under which keys something may be kept that is called so, perhaps after its scope."""
+    scope, colon, key = text.partition(":")
+    return [as_key(text.strip()), *([key_within(scope, key)] if colon else [])]
 
 
 def _as_address(text: str, region: str) -> str:
     """Return what somebody calls a sender as it is compared; handles have their channel first."""
-    if "@" in text or ":" in text:
+    if ("@" in text or ":" in text) and not is_phone_uri(text):
         return first_compared([email_or_text(text)]) or as_key(text.casefold())
     return first_compared([phone_or_text(text, region=region)]) or text
 

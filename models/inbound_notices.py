@@ -1,4 +1,4 @@
-"""Notices of what came in, for whoever is responsible for what it was noted for."""
+"""Notices of what came in, for whoever is responsible for what it was noted for, or might be."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,14 @@ from models.crm_activity import CrmActivity
 from models.inbound import InboundKind
 from models.incoming import Incoming
 from models.installation import installation
+from models.item import Lead
 from models.languages import translated
-from models.notification import Notification
+from models.notification import Notification, notifications_of
+from models.rule import present, rules_of
+from models.user import administrators
+
+GIVES = "change_responsible"
+"""The action that finds somebody responsible."""
 
 
 async def tell(
@@ -37,6 +43,33 @@ async def tell(
                 link=_link(crm_activity, url),
             )
         )
+
+
+async def tell_of_nobodys(session: AsyncSession, lead: Lead, incoming: Incoming, url: str) -> None:
+    """Tell administrators of a new lead that nobody is responsible for, nor will be by a rule.
+
+    Whoever has not read the last of these gets no other: spam makes many leads.
+    """
+    if lead.responsible is not None or await _is_given_to_somebody(session, lead):
+        return
+    home = await installation(session)
+    link = f"{url}/v1/leads?sort=-id"
+    for admin in await administrators(session):
+        unread = notifications_of(admin.id, unread=True).where(Notification.link == link)
+        if await session.scalar(unread.limit(1)) is not None:
+            continue
+        text = translated(
+            "Nobody is responsible for {item} «{subject}», which came in from {sender}. "
+            "You are told of others like it when you have read this.",
+            admin.locale or home.locale,
+        )
+        said = text.format(item=lead.called, subject=incoming.title, sender=incoming.who)
+        session.add(Notification(recipient_id=admin.id, text=said, item_id=lead.id, link=link))
+
+
+async def _is_given_to_somebody(session: AsyncSession, lead: Lead) -> bool:
+    rules = await rules_of(session, lead.stage_id, enabled_only=True)
+    return any(present(rule).action == GIVES for rule in rules)
 
 
 def _said(incoming: Incoming, locale: str) -> str:

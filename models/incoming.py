@@ -1,7 +1,7 @@
 """What comes in: what mails, calls, messages and forms have in common, read and normalised."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +17,19 @@ from models.contact_point import (
 )
 from models.crm_activity import CrmActivityKind
 from models.inbound import Inbound, InboundKind, as_key, digest_of, key_within
-from models.incoming_mail import Attachment, Automatic, IncomingMail
 from models.inputs import LONGEST_TEXT
+from models.mail_headers import Automatic
+from models.mail_reading import Attachment, IncomingMail
 from models.occasion import CallOccasion, FormOccasion, MessageOccasion, Occasion
+from models.phone_number import is_internal
 from models.stage_entry import Cause
 from models.user import User
 
-TOLD_BY_KEY_AND_ADDRESS = {"channel", "form", "phone", "handle"}
+TOLD_BY_KEY_AND_ADDRESS = {"channel", "form", "phone", "handle", "phones", "emails"}
 """What may be written otherwise when the same thing is handed in again."""
+
+RECORDING, DURATION = "recording_url", "seconds"
+"""What telephone systems often tell of a call only when they hand it in again."""
 
 LONGEST_TITLE = 200
 """Characters of what people call something."""
@@ -48,10 +53,11 @@ class Incoming:
     """One mail, call, message or form; of a call that we made, too.
 
     `id` is what another system calls it. `sender` is the other side as written, `address` as it is
-    compared, `points` all phones and addresses of theirs; `senders` are others who are named as
-    having sent a mail. `what` says in a word or two what it is ("Missed call"). `user` is who of
-    us talked, `responsible` who shall be for a lead that is made of it, which takes `comments` and
-    `custom` fields too.
+    compared, `handle` what they are called in the channel of a message, `points` all phones and
+    addresses of theirs; `senders` are others who are named as having sent a mail. `what` says in a
+    word or two what it is ("Missed call"). `user_id` is who of us talked, `responsible_id` who
+    shall be for a lead that is made of it, which takes `comments` and `custom` fields too; `user`
+    and `responsible` are they, once it is seen that they are there.
     """
 
     kind: InboundKind
@@ -75,12 +81,16 @@ class Incoming:
     automatic: Automatic | None = None
     outgoing: bool = False
     answered: bool = True
+    user_id: int | None = None
+    responsible_id: int | None = None
     user: User | None = None
     responsible: User | None = None
     comments: str | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
     line: str | None = None
+    region: str = ""
     channel: str | None = None
+    handle: str | None = None
     form: str = ""
 
     @property
@@ -111,22 +121,59 @@ class Incoming:
         return next(iter(phones), None)
 
     @property
+    def is_internal(self) -> bool:
+        """Whether all that is known of the other side is a number too short for anybody outside."""
+        if self.kind not in {InboundKind.CALL, InboundKind.MESSAGE} or self.handle is not None:
+            return False
+        return self.address is not None and is_internal(self.address)
+
+    @property
     def names(self) -> list[str]:
         """What is claimed for it: only one at a time may look for the same sender, and be first."""
         points = [
             f"inbound {each.kind} {as_compared(each.value)}" for each in self.points if each.value
         ]
-        address = [] if self.address is None else [f"inbound from {self.address}"]
-        return [f"inbound {self.kind} {self.key}", *points, *address]
+        senders = filter(None, dict.fromkeys((self.address, self.handle)))
+        known = [f"inbound from {each}" for each in senders]
+        return [f"inbound {self.kind} {self.key}", *points, *known]
+
+    @property
+    def cause(self) -> Cause:
+        """Who has brought it about: the client, or who of us called them."""
+        return Cause.person(self.user) if self.outgoing and self.user else Cause.client()
 
     def is_again(self, before: Inbound) -> bool:
         """Tell whether this is what was stored before under its key.
 
-        A mailing list may write something else below a mail each time that it sends it.
+        A mailing list may write something else below a mail each time that it sends it. Recording
+        and duration of a call may be told once only.
         """
         if (self.address or self.sender) != (before.address or before.sender):
             return False
-        return self.kind is InboundKind.EMAIL or _said(self.content) == _said(before.content)
+        if self.kind is InboundKind.EMAIL:
+            return True
+        if self._of_form(self.content) != self._of_form(before.content):
+            return False
+        told_once = {
+            name
+            for name in (RECORDING, DURATION)
+            if not (self.content.get(name) and before.content.get(name))
+        }
+        beside = TOLD_BY_KEY_AND_ADDRESS | told_once
+        return _without(beside, self.content) == _without(beside, before.content)
+
+    def _of_form(self, content: Mapping[str, Any]) -> list[str]:
+        """Return the phones and addresses in a form as they are compared."""
+        points = _points(content.get("phones", []), content.get("emails", []), self.region)
+        return [as_compared(each.value or each.raw) for each in points]
+
+    def left_out_of(self, before: Inbound) -> dict[str, Any]:
+        """Return what is told of the same call now, and was not before."""
+        return {
+            name: self.content[name]
+            for name in (RECORDING, DURATION)
+            if self.content.get(name) and not before.content.get(name)
+        }
 
     def occasion(self, item_ids: Sequence[int], cause: Cause) -> Occasion:
         """Return what has happened to these items."""
@@ -145,7 +192,7 @@ class Incoming:
             case InboundKind.CALL:
                 answered = "incoming_call" if self.answered else "missed_call"
                 trigger = "outgoing_call" if self.outgoing else answered
-                return CallOccasion(trigger=trigger, line=self.line, **happened)
+                return CallOccasion(trigger=trigger, line=self.line, region=self.region, **happened)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +207,7 @@ class Call:
     started_at: datetime
     seconds: int
     recording_url: str | None
-    user: User | None
+    user_id: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +238,7 @@ class Form:
     source: str | None
     utm: Mapping[str, str]
     pages: Sequence[str]
-    responsible: User | None
+    responsible_id: int | None
     filled_in_at: datetime
 
 
@@ -252,23 +299,23 @@ def of_call(call: Call, region: str) -> Incoming:
         content={
             "direction": "outgoing" if call.outgoing else "incoming",
             "line": call.line,
-            "seconds": call.seconds,
+            DURATION: call.seconds,
             "answered": call.answered,
-            "recording_url": call.recording_url,
-            "user_id": None if call.user is None else call.user.id,
+            RECORDING: call.recording_url,
+            "user_id": call.user_id,
         },
         outgoing=call.outgoing,
         answered=call.answered,
-        user=call.user,
-        responsible=call.user,
+        user_id=call.user_id,
         line=call.line,
+        region=region,
     )
 
 
 def of_message(message: Message, region: str) -> Incoming:
     """Return a message; `region` is the country of numbers without a prefix."""
     point = phone_or_text(message.phone, region=region) if message.phone else None
-    handle = message.handle.casefold() if message.handle else None
+    handle = key_within(message.channel, message.handle.casefold()) if message.handle else None
     number = point.value if point else None
     return Incoming(
         kind=InboundKind.MESSAGE,
@@ -277,7 +324,7 @@ def of_message(message: Message, region: str) -> Incoming:
         what="Message",
         source=message.channel,
         sender=message.phone or message.handle,
-        address=number or (key_within(message.channel, handle) if handle else None),
+        address=number or handle,
         points=[point] if point and number else [],
         name=message.name,
         text=message.text,
@@ -289,15 +336,13 @@ def of_message(message: Message, region: str) -> Incoming:
             "text": message.text,
         },
         channel=message.channel,
+        handle=handle,
     )
 
 
 def of_form(form: Form, region: str) -> Incoming:
     """Return a form; what visitors write for a phone or an address is kept, whatever it is."""
-    points = [
-        *(phone_or_text(each, region=region) for each in form.phones),
-        *(email_or_text(each) for each in form.emails),
-    ]
+    points = _points(form.phones, form.emails, region)
     said = {
         "Name": form.name,
         "Phones": form.phones,
@@ -332,11 +377,20 @@ def of_form(form: Form, region: str) -> Incoming:
             "utm": dict(form.utm),
             "pages": list(form.pages),
         },
-        responsible=form.responsible,
+        responsible_id=form.responsible_id,
         custom=form.custom,
         comments="\n".join(filter(None, [form.comments, in_lines(firm)])) or None,
         form=form.code,
+        region=region,
     )
+
+
+def _points(phones: Iterable[str], emails: Iterable[str], region: str) -> list[ContactPoint]:
+    """Read the phones and addresses of a form; what is none is kept as it was written."""
+    return [
+        *(phone_or_text(each, region=region) for each in phones),
+        *(email_or_text(each) for each in emails),
+    ]
 
 
 def names_of(name: str) -> tuple[str | None, str | None]:
@@ -360,8 +414,8 @@ def in_lines(said: Mapping[str, Any]) -> str:
     return "\n".join(f"{name}: {_words(value)}" for name, value in said.items() if value)
 
 
-def _said(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: said for name, said in content.items() if name not in TOLD_BY_KEY_AND_ADDRESS}
+def _without(names: Collection[str], content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in content.items() if name not in names}
 
 
 def _words(value: object) -> str:

@@ -1,6 +1,7 @@
 """Inputs: what a field takes from outside, be it sent to the API or written by a rule."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -17,6 +18,8 @@ from pydantic import (
 
 from models.base import CENTS, LARGEST_ID
 from models.fields import UNSTORABLE
+from models.mistakes import A_MOMENT
+from models.seen import NOT_IN_A_NAME, in_lines, in_one_line
 
 LONGEST_VALUE = 1000
 LONGEST_TEXT = 20_000
@@ -29,11 +32,21 @@ RowId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def _as_written(sent: object) -> object:
-    """Pass on what is written as a day or moment: a number would count seconds since 1970."""
-    if isinstance(sent, int | float) or (isinstance(sent, str) and "-" not in sent[1:]):
-        raise ValueError("write a day like 2027-08-31, a moment like 2027-08-31T09:00:00Z")
+def _day_as_written(sent: object) -> object:
+    if _counts_seconds(sent):
+        raise ValueError("write a day like 2027-08-31")
     return sent
+
+
+def _moment_as_written(sent: object) -> object:
+    if _counts_seconds(sent):
+        raise ValueError(f"write {A_MOMENT}")
+    return sent
+
+
+def _counts_seconds(sent: object) -> bool:
+    """Tell what is no day or moment as people write them: a number would count from 1970 on."""
+    return isinstance(sent, int | float) or (isinstance(sent, str) and "-" not in sent[1:])
 
 
 def _no_boolean(sent: object) -> object:
@@ -60,6 +73,29 @@ def _storable(text: str) -> str:
     return text
 
 
+def _in_one_line(name: str) -> str:
+    if found := NOT_IN_A_NAME.search(name):
+        place = f"U+{ord(found[0]):04X}"
+        raise ValueError(f"there is {place} in it: a name is one line of what can be seen")
+    return name
+
+
+def _seen(read: Callable[[str], str]) -> BeforeValidator:
+    """Return what reads each text so that strangers have written, also within others."""
+
+    def of(sent: object) -> object:
+        match sent:
+            case str():
+                return read(sent)
+            case list():
+                return [of(each) for each in sent]
+            case dict():
+                return {of(name): of(each) for name, each in sent.items()}
+        return sent
+
+    return BeforeValidator(of)
+
+
 def _is_currency(code: str) -> str:
     if CURRENCY.fullmatch(code) and is_currency(code):
         return code
@@ -73,14 +109,23 @@ Id = Annotated[int, Field(gt=0, le=LARGEST_ID, examples=[42]), BeforeValidator(_
 Ids = Annotated[list[Id], Field(max_length=MOST_IN_A_LIST)]
 
 StoredText = Annotated[str, AfterValidator(_storable)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_in_one_line),
+]
 ShortText = Annotated[StoredText, Field(max_length=LONGEST_VALUE)]
 LongText = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Phones = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MOST_IN_A_LIST)]
 Emails = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=MOST_IN_A_LIST)]
 
-Day = Annotated[date, BeforeValidator(_as_written)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
+SEEN_LINE = _seen(in_one_line)
+"""Stands at what strangers have written for one line: it is kept without what nobody can see."""
+
+SEEN_LINES = _seen(in_lines)
+
+Day = Annotated[date, BeforeValidator(_day_as_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment_as_written), AfterValidator(_in_utc)]
 Money = Annotated[
     Decimal, Field(ge=0, max_digits=18, decimal_places=2), AfterValidator(_with_cents)
 ]

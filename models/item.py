@@ -195,6 +195,7 @@ async def lock_items(session: AsyncSession, item_ids: Collection[int]) -> dict[i
         .execution_options(populate_existing=True)
     )
     items = {item.id: item for item in locked}
+    # Not in one: PostgreSQL, having waited for a row, would join what stood beside the old one.
     await session.execute(select(Item).where(Item.id.in_(items)).options(*_AROUND))
     return items
 
@@ -205,8 +206,8 @@ async def find_item(
     """Return an item that is not in the recycle bin, or raise `NotFound`."""
     item = await lock_item(session, item_id, kind) if lock else await session.get(kind, item_id)
     if item is None or item.deleted_at is not None:
-        bin_note = " It is in the recycle bin." if item is not None else ""
-        raise NotFound(f"There is no {_called(kind)} {item_id}.{bin_note}")
+        in_bin = " It is in the recycle bin." if item is not None else ""
+        raise NotFound(f"There is no {_called(kind)} {item_id}.{in_bin}")
     return item
 
 

@@ -16,6 +16,7 @@ from models.occasion import in_savepoint
 from models.outbox import untold
 from models.pipeline import Stage, StageKind, find_stage_sent, first_won_stage
 from models.rule import Rule, present, rules_of
+from models.savepoints import OnlyLooking
 from models.stage_entry import Automation, Cause, StageEntry, present_entries, present_entry
 from models.triggering import fire_triggers
 from models.user import User
@@ -147,18 +148,11 @@ async def move_items(
     try:
         async with in_savepoint(session):
             return await _move(session, asked, stage, by, automation, destructive)
-    except _OnlyLooking as looked:
+    except OnlyLooking as looked:
         untold(session).clear()
-        verdicts = [replace(each, stage_entry_id=None) for each in looked.foreseen.verdicts]
-        return replace(looked.foreseen, verdicts=verdicts)
-
-
-class _OnlyLooking(Exception):
-    """Takes back a move that was dry."""
-
-    def __init__(self, foreseen: BulkMove) -> None:
-        super().__init__()
-        self.foreseen = foreseen
+        foreseen: BulkMove = looked.found
+        verdicts = [replace(each, stage_entry_id=None) for each in foreseen.verdicts]
+        return replace(foreseen, verdicts=verdicts)
 
 
 async def _move(
@@ -195,7 +189,7 @@ async def _move(
         sum(stage_id in deadly for stage_id in ends.values()),
     )
     if asked.dry:
-        raise _OnlyLooking(moved)
+        raise OnlyLooking(moved)
     if moved.destroys and moved.destroys != asked.confirm:
         raise _unconfirmed(moved)
     return moved

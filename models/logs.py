@@ -7,10 +7,11 @@ import structlog
 
 from models.settings import Settings
 
-QUIET = (
-    *("aiosqlite", "asyncio", "alembic", "mail.log", "sqlalchemy", "temporalio", "uvicorn.access"),
-)
+QUIET = (*("aiosqlite", "asyncio", "alembic", "sqlalchemy", "temporalio", "uvicorn.access"),)
 """Libraries of which only warnings are of interest."""
+
+WITH_STRANGERS = ("mail.log",)
+"""Libraries of which not even these are: they repeat what anybody says to them."""
 
 
 def configure_logs(settings: Settings) -> None:
@@ -53,3 +54,5 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in WITH_STRANGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)

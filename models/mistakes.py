@@ -15,6 +15,11 @@ from models.near_misses import LONGEST_NAME, did_you_mean
 
 QUOTED = re.compile(r"'([^']*)'")
 
+UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters."""
+
+A_MOMENT = "a moment like 2027-08-31T09:00:00Z or 2027-08-31T11:00:00+02:00"
+
 CHOICES = {"enum": "expected", "literal_error": "expected", "union_tag_invalid": "expected_tags"}
 """Which of pydantic's errors list what would have been right, and where."""
 
@@ -25,7 +30,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    """Return so much of a name as is repeated, without what cannot be shown."""
+    shown = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", name[:LONGEST_NAME])
+    return shown if len(name) <= LONGEST_NAME else f"{shown}…"
 
 
 def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str:
@@ -42,7 +49,23 @@ def reason(error: ErrorDetails, location: Sequence[int | str], kind: Any) -> str
             sent = context.get("tag", error["input"])
             hint = did_you_mean(sent, choices) if isinstance(sent, str) else ""
             return f"Input should be {_one_of(choices)}{hint}" if choices else error["msg"]
+        case "too_short" | "too_long" as length:
+            return _wrong_length(length, context, error["input"])
+        case "timezone_aware":
+            return f"this lacks its time zone: write {A_MOMENT}"
     return error["msg"].removeprefix("Value error, ")
+
+
+def _wrong_length(kind: str, context: Mapping[str, Any], sent: object) -> str:
+    """Say how long a text or a list may be, as pydantic does of a text that nothing else checks."""
+    bound, limit = {
+        "too_short": ("at least", context.get("min_length")),
+        "too_long": ("at most", context.get("max_length")),
+    }[kind]
+    plural = "" if limit == 1 else "s"
+    if isinstance(sent, str):
+        return f"String should have {bound} {limit} character{plural}"
+    return f"Input should have {bound} {limit} item{plural}, not {context.get('actual_length')}"
 
 
 def pointer_to(error: ErrorDetails, location: Sequence[int | str], sent: object) -> str:
@@ -58,8 +81,17 @@ def pointer_to(error: ErrorDetails, location: Sequence[int | str], sent: object)
             here = here[segment]
         elif not (error["type"] == "missing" and place == len(location) - 1):
             continue
-        pointer += "/" + str(segment).replace("~", "~0").replace("/", "~1")
-    return pointer
+        pointer = below(pointer, segment)
+    return pointer + str(error.get("ctx", {}).get(INSIDE, ""))
+
+
+INSIDE = "inside"
+"""In the context of an error: the pointer of what is wrong within what it speaks of."""
+
+
+def below(pointer: str, segment: int | str) -> str:
+    """Return the JSON pointer of a part of what another points to."""
+    return f"{pointer}/" + str(segment).replace("~", "~0").replace("/", "~1")
 
 
 def at_the_root(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:

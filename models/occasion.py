@@ -58,9 +58,13 @@ class LinkOccasion(Occasion):
 
 @dataclass(frozen=True, kw_only=True)
 class CallOccasion(Occasion):
-    """Somebody called, on a line of the company, if that is known."""
+    """Somebody called, on a line of the company, if that is known.
+
+    `region` is the country of numbers without a prefix.
+    """
 
     line: str | None
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True)

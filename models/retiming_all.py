@@ -9,6 +9,7 @@ from models import clock
 from models.database import Database
 from models.retiming import FOLLOWING, Retimed, retime_all
 from models.rule_run import RuleRun
+from models.savepoints import OnlyLooking
 
 ITEMS_AT_ONCE = 200
 """Whose runs are re-timed in one transaction."""
@@ -58,18 +59,11 @@ async def _in_transaction(
     async def retime(session: AsyncSession) -> list[Retimed]:
         changed = await retime_all(session, item_ids)
         if dry:
-            raise _OnlyLooking(changed)
+            raise OnlyLooking(changed)
         return changed
 
     try:
         return await database.tried(retime)
-    except _OnlyLooking as looked:
-        return looked.changed
-
-
-class _OnlyLooking(Exception):
-    """Takes back what was only tried."""
-
-    def __init__(self, changed: list[Retimed]) -> None:
-        super().__init__()
-        self.changed = changed
+    except OnlyLooking as looked:
+        changed: list[Retimed] = looked.found
+        return changed

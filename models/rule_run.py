@@ -303,10 +303,10 @@ def _end(
     run.outcome = outcome
     run.finished_at = clock.now()
     run.held_because = None
-    _note(session, run, by)
+    _tell_outcome(session, run, by)
 
 
-def _note(session: AsyncSession, run: RuleRun, by: User | None = None) -> None:
+def _tell_outcome(session: AsyncSession, run: RuleRun, by: User | None = None) -> None:
     said = f"«{run.version.title}» {run.state}: {run.outcome}"
     tell_of_run(session, run, HistoryKind.RULE_RUN, said, by)
 
@@ -329,7 +329,7 @@ def stay_open(session: AsyncSession, run: RuleRun, until: datetime | None, outco
     run.due_at = until
     run.by_hand = False
     run.outcome = outcome
-    _note(session, run)
+    _tell_outcome(session, run)
     raise_agenda(session, run.stage_entry)
 
 

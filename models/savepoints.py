@@ -1,4 +1,7 @@
-"""Savepoints: what is undone in the database is undone in the session too."""
+"""Savepoints: what is undone in the database is undone in the session too.
+
+What was only tried is undone by an error that carries what would have come of it.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.base import NO_VALUE
+
+
+class OnlyLooking(Exception):
+    """Takes back what was only tried, a savepoint or a transaction; whoever asked catches it."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.found = found
 
 
 @asynccontextmanager

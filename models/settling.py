@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.crm_activity_edit import note_sent
+from models.crm_activity_edit import add_sent
 from models.delivery import (
     Delivery,
     DeliveryState,
@@ -52,7 +52,7 @@ async def settle(
     if arrived:
         arrive(delivery, said)
         with acting(run.id):
-            await note_sent(session, delivery, Cause.rule(run))
+            await add_sent(session, delivery, Cause.rule(run))
     elif goes_on:
         send_again(delivery)
     else:

@@ -23,7 +23,7 @@ from models.base import (
 )
 from models.errors import Conflict, NotAllowed
 from models.installation import installation
-from models.item import Item, lock_item
+from models.item import Item, lock_items
 from models.occasion import TaskOccasion, occurred
 from models.provenance import MadeByRun
 from models.rule_run import OPEN, RuleRun, conclude
@@ -214,16 +214,20 @@ async def find_task(session: AsyncSession, task_id: int, *, lock: bool = False) 
     return await find(session, Task, task_id, lock=lock, options=_WHOLE)
 
 
-async def lock_task(session: AsyncSession, task_id: int) -> Task:
-    """Return a whole task, locked after the items that its changes may touch."""
+async def lock_task(session: AsyncSession, task_id: int, *item_ids: int) -> Task:
+    """Return a whole task, locked after the items that its changes may touch, and these.
+
+    Those of them that there are not are for others to tell.
+    """
     tied = await session.execute(
         select(Task.item_id, RuleRun.item_id, TaskItem.item_id)
         .outerjoin(RuleRun, RuleRun.id == Task.made_by_run_id)
         .outerjoin(TaskItem, TaskItem.task_id == Task.id)
         .where(Task.id == task_id)
     )
-    for item_id in in_order(each for row in tied for each in row):
-        await lock_item(session, item_id)
+    wanted = in_order([*item_ids, *(each for row in tied for each in row)])
+    if wanted:
+        await lock_items(session, wanted)
     return await find_task(session, task_id, lock=True)
 
 

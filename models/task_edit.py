@@ -18,8 +18,10 @@ from models.task import (
     TaskPart,
     TaskPerson,
     ends_too_early,
+    lock_task,
     set_status,
 )
+from models.task_fields import TaskStatus
 from models.user import User
 from models.wait import WaitEnd, end_waits
 
@@ -29,9 +31,7 @@ async def add_task(session: AsyncSession, creator: User, fields: Mapping[str, An
 
     Who has something to do for an item waits no longer for its client.
     """
-    named = _further(fields)
-    if fields.get("item_id") is not None:
-        named[fields["item_id"]] = "/item_id"
+    named = _named(fields)
     items = [
         await find_named(session, Item, item_id, named[item_id], lock={"key_share": True})
         for item_id in in_order(named)
@@ -41,6 +41,11 @@ async def add_task(session: AsyncSession, creator: User, fields: Mapping[str, An
     for item in items:
         await end_waits(session, item, WaitEnd.PERSON, user=creator)
     return task
+
+
+async def lock_to_change(session: AsyncSession, task_id: int, sent: Mapping[str, Any]) -> Task:
+    """Return a whole task, locked after its items and those to which these changes tie it."""
+    return await lock_task(session, task_id, *_named(sent))
 
 
 async def change_task(
@@ -63,6 +68,7 @@ async def change_task(
             if set(task.people) != before:
                 count_change(task, "title")
     status = fields.pop("status", task.status)
+    _must_keep_result(task, fields, status)
     assign(task, fields)
     if ends_too_early(task):
         raise Invalid(Problem("/ends_at", "The task ends before it starts."))
@@ -71,6 +77,15 @@ async def change_task(
     session.add(task)
     await set_status(session, task, status, Cause.person(by))
     await session.flush()
+
+
+def _must_keep_result(task: Task, fields: Mapping[str, Any], status: TaskStatus) -> None:
+    """Raise `Conflict` where a task would stay completed without the result that it needs."""
+    stays = task.status is status is TaskStatus.COMPLETED
+    lost = task.result and not fields.get("result", task.result)
+    if stays and lost and fields.get("result_required", task.result_required):
+        reason = f"Task {task.id} is completed and needs its result: take it up again first."
+        raise Conflict(reason, field="/result")
 
 
 async def _tie(session: AsyncSession, task: Task, sent: Mapping[str, Any], by: User) -> None:
@@ -87,6 +102,14 @@ async def _tie(session: AsyncSession, task: Task, sent: Mapping[str, Any], by: U
     if wanted.keys() != present.keys():
         task.further_items = [present.get(each) or TaskItem(item_id=each) for each in wanted]
         count_change(task, "title")
+
+
+def _named(sent: Mapping[str, Any]) -> dict[int, str]:
+    """Return all items that were sent, and where each was named."""
+    named = _further(sent)
+    if sent.get("item_id") is not None:
+        named[sent["item_id"]] = "/item_id"
+    return named
 
 
 def _further(sent: Mapping[str, Any]) -> dict[int, str]:

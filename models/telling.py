@@ -39,14 +39,14 @@ Kind = type[StageEntry] | type[CrmActivity]
 class _Steps(NamedTuple):
     """The steps of one kind: whose they are, when due, which are open, what history calls them.
 
-    Those that `queue` have a rate limit to wait for.
+    Those that are `throttled` have a rate limit to wait for.
     """
 
     of: SQLCoreOperations[int]
     due_at: SQLCoreOperations[datetime | None]
     are_open: ColumnElement[bool]
     history: HistoryKind
-    queue: ColumnElement[bool] = false()
+    throttled: ColumnElement[bool] = false()
 
 
 STEPS: Mapping[Kind, _Steps] = {
@@ -55,7 +55,7 @@ STEPS: Mapping[Kind, _Steps] = {
         RuleRun.due_at,
         RuleRun.state.in_(ON_THE_AGENDA),
         HistoryKind.RULE_RUN,
-        queue=RuleRun.next_activity == DELIVER,
+        throttled=RuleRun.next_activity == DELIVER,
     ),
     CrmActivity: _Steps(
         Reminder.crm_activity_id,
@@ -274,7 +274,7 @@ async def tell_overdue_again(session: AsyncSession) -> int:
     count = 0
     for kind, steps in STEPS.items():
         very_late = steps.due_at < clock.now() - LATE_DELIVERY
-        late = steps.are_open & (steps.due_at < clock.now() - LATE) & (~steps.queue | very_late)
+        late = steps.are_open & (steps.due_at < clock.now() - LATE) & (~steps.throttled | very_late)
         overdue = await session.scalar(select(func.count()).where(late))
         if overdue:
             oldest = select(steps.of).where(late).order_by(steps.due_at).limit(MOST_AT_ONCE)

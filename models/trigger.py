@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Select, select
+from sqlalchemy import ForeignKey, Index, ScalarSelect, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
@@ -111,15 +111,25 @@ def checks_where(**values: object) -> Select[TriggerCheck]:
 
 async def find_trigger(session: AsyncSession, trigger_id: int, *, lock: bool = False) -> Trigger:
     """Return a trigger with its stage and pipeline, or raise `NotFound`."""
-    wanted = (
+    if lock:
+        hung = select(Trigger.stage_id).where(Trigger.id == trigger_id)
+        await lock_triggers_on(session, hung.scalar_subquery())
+    trigger = await session.scalar(
         select(Trigger)
         .where(Trigger.id == trigger_id, Trigger.deleted_at.is_(None))
         .options(joinedload(Trigger.stage, innerjoin=True).joinedload(Stage.pipeline))
+        .execution_options(populate_existing=lock)
     )
-    if lock:
-        # Whoever moves by it meanwhile need not wait.
-        wanted = wanted.with_for_update(key_share=True, of=Trigger)
-    trigger = await session.scalar(wanted.execution_options(populate_existing=lock))
     if trigger is None:
         raise NotFound(f"There is no trigger {trigger_id}.")
     return trigger
+
+
+async def lock_triggers_on(session: AsyncSession, stage_id: int | ScalarSelect[int]) -> None:
+    """Let nobody else hang triggers on a stage, change or place them until the transaction ends.
+
+    Whoever moves items there meanwhile, be it by these triggers, need not wait.
+    """
+    await session.execute(
+        select(Stage.id).where(Stage.id == stage_id).with_for_update(key_share=True)
+    )

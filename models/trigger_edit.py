@@ -20,7 +20,7 @@ from models.languages import translated
 from models.mistakes import at_the_root, pointer_to, reason, shortened
 from models.near_misses import did_you_mean
 from models.pipeline import Stage
-from models.trigger import TOP_DOWN, Trigger, triggers_where
+from models.trigger import TOP_DOWN, Trigger, lock_triggers_on, triggers_where
 from models.trigger_type import TriggerPlace, TriggerSettings, TriggerType, all_trigger_types
 from models.user_choice import UserChoice, choices_in, missing_people
 
@@ -37,6 +37,7 @@ async def add_trigger(session: AsyncSession, stage: Stage, sent: Mapping[str, An
     Without a name it is called by its type and its settings, without a position it is below the
     others.
     """
+    await lock_triggers_on(session, stage.id)
     said = {name: sent[name] for name in SAID}
     settings = await _checked(TriggerPlace(session, stage), said)
     trigger = Trigger(
@@ -52,11 +53,12 @@ async def add_trigger(session: AsyncSession, stage: Stage, sent: Mapping[str, An
 
 
 async def _place(session: AsyncSession, trigger: Trigger, position: int | None) -> None:
-    """Let a trigger stand there among those of its stage, counted from 0, or below them all."""
+    """Let a trigger stand there among those of its stage, counted from 0, or below them all.
+
+    They are locked.
+    """
     there = await session.scalars(
-        triggers_where(stage_id=trigger.stage.id)
-        .order_by(*TOP_DOWN.by())
-        .with_for_update(key_share=True)
+        triggers_where(stage_id=trigger.stage.id).order_by(*TOP_DOWN.by())
     )
     others = [each for each in there if each is not trigger]
     others.insert(len(others) if position is None else position, trigger)

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.access import within_reach
+from models.access import item_within_reach
 from models.base import in_order
-from models.item import Item
 from models.stage_entry import StageEntry
 from models.trigger import TriggerCheck, checks_where
 from models.user import User
@@ -15,8 +14,7 @@ from models.user import User
 
 def checks_for(by: User, **values: object) -> Select[TriggerCheck]:
     """Return the lines with these values about items in somebody's reach, None meaning any."""
-    reached = select(Item.id).where(Item.id == TriggerCheck.item_id, within_reach(by))
-    return checks_where(**values).where(reached.exists())
+    return checks_where(**values).where(item_within_reach(by, TriggerCheck.item_id))
 
 
 async def moved_as(

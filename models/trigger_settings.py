@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from models.contact_point import phone_or_text
 from models.document_template import find_template
 from models.errors import NotFound, Problem
 from models.inputs import Name, RowId
@@ -13,6 +14,9 @@ from models.trigger_type import TriggerPlace, TriggerSettings
 
 SEPARATORS = re.compile(r"[\s()./-]+")
 """What people put into numbers, and telephone systems do not."""
+
+NUMBER = re.compile(r"\+?[\d\s()./-]+")
+"""What can be a number, and no name."""
 
 
 class NoSettings(TriggerSettings):
@@ -25,7 +29,8 @@ class OnLine(TriggerSettings):
     line: Name | None = Field(
         default=None,
         title="Line",
-        description="Its number or name, as the telephone system tells it; any, if empty.",
+        description="Its number in any spelling, or its name as the telephone system tells it; "
+        "any, if empty.",
     )
 
     def in_words(self) -> str | None:
@@ -33,15 +38,19 @@ class OnLine(TriggerSettings):
 
     def other_line(self, occasion: CallOccasion) -> str | None:
         """Say that a call was on another line, if it was."""
-        if self.line is None or _compared(occasion.line) == _compared(self.line):
+        if self.line is None:
             return None
         if occasion.line is None:
             return "Nobody knows on which line the call was."
+        if _compared(occasion.line, occasion.region) == _compared(self.line, occasion.region):
+            return None
         return f"The call was on the line {occasion.line}, not {self.line}."
 
 
-def _compared(line: str | None) -> str:
-    return SEPARATORS.sub("", line or "").casefold()
+def _compared(line: str, region: str) -> str:
+    """Return a line as others are compared with it: its number after E.164, or its name."""
+    number = phone_or_text(line, region=region).value if NUMBER.fullmatch(line.strip()) else None
+    return number or SEPARATORS.sub("", line).casefold()
 
 
 class OfTemplate(TriggerSettings):

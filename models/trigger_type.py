@@ -6,20 +6,17 @@ A file in `models/triggers/` that uses `trigger_type` is in the catalogue; nothi
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from inspect import get_annotations, getdoc
-from pkgutil import iter_modules
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.catalogues import SelfFilled
 from models.errors import Problem
 from models.item_type import ItemType
 from models.occasion import Occasion
 from models.pipeline import Stage
-
-TYPES_PACKAGE = "models.triggers"
 
 
 class TriggerPlace(NamedTuple):
@@ -78,28 +75,24 @@ def trigger_type(
     """
 
     def register(why_not: WhyNot[Settings, What]) -> WhyNot[Settings, What]:
-        code = why_not.__name__
-        if code in _types:
-            raise LookupError(f"There are two types of trigger {code}.")
-        _types[code] = TriggerType(
-            code=code,
+        kind = TriggerType(
+            code=why_not.__name__,
             title=title,
             description=(getdoc(why_not) or "").strip(),
             items=tuple(items),
             settings=get_annotations(why_not)["settings"],
             why_not=why_not,
         )
+        _types.add(kind.code, kind)
         return why_not
 
     return register
 
 
-_types: dict[str, TriggerType[Any, Any]] = {}
+_types: SelfFilled[TriggerType[Any, Any]] = SelfFilled("models.triggers", what="types of trigger")
 
 
 @cache
 def all_trigger_types() -> dict[str, TriggerType[Any, Any]]:
-    """Return every type by its code; each file in the folder has been read."""
-    for module in iter_modules(import_module(TYPES_PACKAGE).__path__):
-        import_module(f"{TYPES_PACKAGE}.{module.name}")
-    return dict(sorted(_types.items()))
+    """Return every type by its code."""
+    return _types.whole()

@@ -26,7 +26,7 @@ from models.item import Item, lock_items
 from models.locking import lost_a_race
 from models.notification import Notification
 from models.occasion import Occasion, in_savepoint, waiting
-from models.pipeline import Stage
+from models.pipeline import Stage, find_stage
 from models.stage_entry import Cause, StageEntry, present_entry
 from models.trigger import Trigger, TriggerCheck, TriggerOutcome
 from models.trigger_type import all_trigger_types
@@ -40,8 +40,8 @@ FAULT = "It met a fault of ours, which the log tells."
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """What came of looking at one trigger for one item."""
+class _CameOfIt:
+    """What came of one trigger for one item."""
 
     outcome: TriggerOutcome
     reason: str
@@ -64,7 +64,7 @@ async def fire_triggers(session: AsyncSession) -> bool:
         new.clear()
         occasion, key = in_line.popleft(), uuid4()
         for item, triggers in known.meant(occasion):
-            checks += await _consider(session, item, triggers, occasion, key)
+            checks += await _consider(known, item, triggers, occasion, key)
     if checks:
         session.add_all(checks)
         await session.flush()
@@ -75,13 +75,15 @@ async def fire_triggers(session: AsyncSession) -> bool:
 class _Known:
     """What triggers there are, and items for them: asked at once for all that has occurred.
 
-    Items are locked before any is moved, and stay in their pipelines while triggers fire.
+    Items are locked before any is moved, and stay in their pipelines while triggers fire. `stages`
+    are those that nobody deletes meanwhile.
     """
 
     session: AsyncSession
     triggers: dict[str, dict[int, list[Trigger]]] = field(default_factory=dict)
     pipelines: dict[int, int] = field(default_factory=dict)
     items: dict[int, Item] = field(default_factory=dict)
+    stages: set[int] = field(default_factory=set)
 
     async def learn(self, occasions: Sequence[Occasion]) -> None:
         """Read what is not known yet and matters for these."""
@@ -107,6 +109,12 @@ class _Known:
             triggers = self.triggers[occasion.trigger].get(item.pipeline_id, ())
             if item.deleted_at is None and triggers:
                 yield item, triggers
+
+    async def keep(self, stage_id: int) -> None:
+        """Let nobody delete a stage until the transaction ends; raises `NotFound` if it is gone."""
+        if stage_id not in self.stages:
+            await find_stage(self.session, stage_id)
+            self.stages.add(stage_id)
 
     def _meant(self, occasion: Occasion) -> list[int]:
         waits = self.triggers[occasion.trigger]
@@ -136,7 +144,7 @@ async def _triggers_of(
 
 
 async def _consider(
-    session: AsyncSession,
+    known: _Known,
     item: Item,
     triggers: Sequence[Trigger],
     occasion: Occasion,
@@ -146,32 +154,33 @@ async def _consider(
     first: Trigger | None = None
     checks = []
     for trigger in triggers:
-        judged = (
-            _Judged(TriggerOutcome.ANOTHER_WAS_FIRST, f"{_the(first)} has moved it.")
+        came = (
+            _CameOfIt(TriggerOutcome.ANOTHER_WAS_FIRST, f"{_the(first)} has moved it.")
             if first is not None
-            else await _judge(session, item, trigger, occasion)
+            else await _move_if_meant(known, item, trigger, occasion)
         )
-        if judged.outcome is TriggerOutcome.MOVED:
+        if came.outcome is TriggerOutcome.MOVED:
             first = trigger
-        checks.append(_line(item, trigger, occasion, key, judged))
+        checks.append(_line(item, trigger, occasion, key, came))
     return checks
 
 
-async def _judge(
-    session: AsyncSession, item: Item, trigger: Trigger, occasion: Occasion
-) -> _Judged:
-    """Move the item if the trigger fits, or say why it does not."""
+async def _move_if_meant(
+    known: _Known, item: Item, trigger: Trigger, occasion: Occasion
+) -> _CameOfIt:
+    """Move the item if it and the occasion are meant, or say why they are not."""
     stands = item.stage
     if trigger.stage_id == stands.id:
-        return _Judged(TriggerOutcome.STANDS_THERE, f"The item is in «{stands.name}» already.")
+        return _CameOfIt(TriggerOutcome.STANDS_THERE, f"The item is in «{stands.name}» already.")
     back = (trigger.stage.position, trigger.stage.id) < (stands.position, stands.id)
     if back and not trigger.allow_moving_back:
         reason = f"«{trigger.stage.name}» is before «{stands.name}», and it may not move back."
-        return _Judged(TriggerOutcome.WOULD_MOVE_BACK, reason)
-    return _other_settings(trigger, occasion) or await _try(session, item, trigger, occasion)
+        return _CameOfIt(TriggerOutcome.WOULD_MOVE_BACK, reason)
+    other = _other_settings(trigger, occasion)
+    return other or await _move_or_undo(known, item, trigger, occasion)
 
 
-def _other_settings(trigger: Trigger, occasion: Occasion) -> _Judged | None:
+def _other_settings(trigger: Trigger, occasion: Occasion) -> _CameOfIt | None:
     """Say why this occasion is not meant, None if it is."""
     try:
         kind = all_trigger_types()[trigger.type]
@@ -181,22 +190,26 @@ def _other_settings(trigger: Trigger, occasion: Occasion) -> _Judged | None:
     except Exception:
         log.exception("A trigger met a fault", trigger_id=trigger.id)
         return _broken(trigger, FAULT)
-    return None if why_not is None else _Judged(TriggerOutcome.OTHER_SETTINGS, why_not)
+    return None if why_not is None else _CameOfIt(TriggerOutcome.OTHER_SETTINGS, why_not)
 
 
-async def _try(session: AsyncSession, item: Item, trigger: Trigger, occasion: Occasion) -> _Judged:
+async def _move_or_undo(
+    known: _Known, item: Item, trigger: Trigger, occasion: Occasion
+) -> _CameOfIt:
     """Move the item if the conditions are met: nothing half-done is kept, nobody else is harmed."""
+    session = known.session
     try:
         how = _How.of(trigger)
     except ValidationError:
         return _broken(trigger, UNREADABLE)
     try:
+        await known.keep(trigger.stage_id)  # Before the savepoint, which would let it go.
         async with in_savepoint(session):
             return await _move_if_met(session, item, trigger, occasion, how)
     except CrmError as error:
         if isinstance(error, LoopDetected):
             await _tell_administrators(session, item, trigger, error.reason)
-        return _Judged(TriggerOutcome.REFUSED, error.reason)
+        return _CameOfIt(TriggerOutcome.REFUSED, error.reason)
     except Exception as error:
         if lost_a_race(error):
             raise
@@ -223,19 +236,20 @@ class _How:
 
 async def _move_if_met(
     session: AsyncSession, item: Item, trigger: Trigger, occasion: Occasion, how: _How
-) -> _Judged:
+) -> _CameOfIt:
     comparisons: list[Any] = []
     if how.conditions is not None:
         verdict = await _verdict(session, item, how.conditions)
         comparisons = [each.model_dump(mode="json") for each in verdict.comparisons]
         if verdict.outcome is not Outcome.MET:
-            return _Judged(TriggerOutcome(verdict.outcome), verdict.in_words(), comparisons)
+            return _CameOfIt(TriggerOutcome(verdict.outcome), verdict.in_words(), comparisons)
     user, doubt = await _who(session, item, how.moves_as)
     cause = Cause.by_trigger(trigger, user, occasion.cause)
+    so_far = len(waiting(session))
     entry = await enter_stage(session, item, trigger.stage, cause, automation=cause.automation)
-    _follow(session, entry)
+    _follow(session, entry, so_far)
     reason = f"Moved to «{trigger.stage.name}».{doubt}"
-    return _Judged(TriggerOutcome.MOVED, reason, comparisons, entry)
+    return _CameOfIt(TriggerOutcome.MOVED, reason, comparisons, entry)
 
 
 async def _verdict(session: AsyncSession, item: Item, conditions: Condition) -> Verdict:
@@ -258,17 +272,17 @@ async def _tell_administrators(
     )
 
 
-def _follow(session: AsyncSession, entry: StageEntry | None) -> None:
-    """Let what the move has brought about come after the entry that it began."""
-    brought_about = waiting(session)
-    brought_about[:] = [
-        replace(each, cause=replace(each.cause, after=entry)) for each in brought_about
+def _follow(session: AsyncSession, entry: StageEntry | None, so_far: int) -> None:
+    """Let what a move has brought about, beside so much before, come after the entry it began."""
+    line = waiting(session)
+    line[so_far:] = [
+        replace(each, cause=replace(each.cause, after=entry)) for each in line[so_far:]
     ]
 
 
-def _broken(trigger: Trigger, reason: str) -> _Judged:
+def _broken(trigger: Trigger, reason: str) -> _CameOfIt:
     log.error("A trigger is broken", trigger_id=trigger.id, reason=reason)
-    return _Judged(TriggerOutcome.BROKEN, reason)
+    return _CameOfIt(TriggerOutcome.BROKEN, reason)
 
 
 async def _who(
@@ -287,19 +301,19 @@ async def _who(
 
 
 def _line(
-    item: Item, trigger: Trigger, occasion: Occasion, key: UUID, judged: _Judged
+    item: Item, trigger: Trigger, occasion: Occasion, key: UUID, came: _CameOfIt
 ) -> TriggerCheck:
     return TriggerCheck(
         trigger=trigger,
         item_id=item.id,
         occasion=key,
         what_happened=occasion.text,
-        outcome=judged.outcome,
-        reason=judged.reason,
-        comparisons=judged.comparisons,
+        outcome=came.outcome,
+        reason=came.reason,
+        comparisons=came.comparisons,
         cause_user_id=occasion.cause.user_id,
         cause_run_id=occasion.cause.run_id,
-        stage_entry_id=None if judged.entry is None else judged.entry.id,
+        stage_entry_id=None if came.entry is None else came.entry.id,
     )
 
 

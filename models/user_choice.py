@@ -56,7 +56,7 @@ class UserChoice(BaseModel):
 async def chosen(session: AsyncSession, item: Item, choice: UserChoice) -> User:
     """Return the one person chosen, or raise `ActionFailed` with the reason why there is none.
 
-    The people of the item are loaded.
+    Who does not work here any more is nobody. The people of the item are loaded.
     """
     match choice.by:
         case UserBy.USER:
@@ -66,9 +66,9 @@ async def chosen(session: AsyncSession, item: Item, choice: UserChoice) -> User:
         case UserBy.SUPERVISOR:
             return await _supervisor(session, item)
         case UserBy.RESPONSIBLE:
-            return _somebody(item, item.responsible, "Nobody is responsible for")
+            return _who_works(_somebody(item, item.responsible, "Nobody is responsible for"))
         case UserBy.CREATOR:
-            return _somebody(item, item.creator, "Nobody is known as creator of")
+            return _who_works(_somebody(item, item.creator, "Nobody is known as creator of"))
 
 
 async def all_chosen(
@@ -126,8 +126,14 @@ def _somebody(item: Item, user: User | None, nobody: str) -> User:
 
 async def _named(session: AsyncSession, user_id: int | None) -> User:
     user = await session.get(User, user_id)
-    if user is None or not user.active:
-        raise ActionFailed(f"User {user_id} does not work here any more.")
+    if user is None:
+        raise ActionFailed(f"There is no user {user_id}.")
+    return _who_works(user)
+
+
+def _who_works(user: User) -> User:
+    if not user.active:
+        raise ActionFailed(f"User {user.id} does not work here any more.")
     return user
 
 

@@ -15,7 +15,7 @@ ONE_LOOK = timedelta(minutes=10)
 """Whoever looks again so soon has not looked away."""
 
 
-async def note_view(session: AsyncSession, item: Item, by: User) -> HistoryEntry:
+async def keep_view(session: AsyncSession, item: Item, by: User) -> HistoryEntry:
     """Let history tell that somebody looks at an item; return its line, perhaps of just before."""
     known = await session.scalar(
         select(HistoryEntry)

@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.scene",
     "tests.fixtures.api",
     "tests.fixtures.company",
+    "tests.fixtures.office",
     "tests.fixtures.world",
 ]
 
@@ -47,6 +48,7 @@ def _patience(item: pytest.Item) -> float:
 
 
 def pytest_collection_finish() -> None:
-    """Let the collector leave alone what lives as long as the tests: it looks at less each time."""
+    """Let the collector leave alone what lives as long as the tests, and seldom see the rest."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

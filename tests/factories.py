@@ -26,6 +26,8 @@ from models.user import User
 
 AT_ONCE = {"kind": "at_once"}
 IN_AN_HOUR = {"kind": "after_delay", "amount": 1, "unit": "hours"}
+BROKEN = {"kind": "nonsense"}
+"""The timing of a rule whose stage nothing can enter: a fault of ours."""
 
 
 def a_pipeline(

@@ -111,9 +111,9 @@ class AgendaWorkflow(Generic[SomeAgenda]):
         """Run the step, which is a Temporal activity of that name; return the agenda it leaves."""
         agenda = self._agenda
         offer = agenda.offer(step)
-        queue = deliveries_of(workflow.info().task_queue) if step.beside else None
+        task_queue = deliveries_of(workflow.info().task_queue) if step.beside else None
         try:
-            return await self._ask(step.activity, offer, step.title, THREE_QUICK_TRIES, queue)
+            return await self._ask(step.activity, offer, step.title, THREE_QUICK_TRIES, task_queue)
         except ActivityError as error:
             fault = agenda.fault(step, kind(error))
             return await self._ask(agenda.FAULT, fault, f"Failed: {step.title}", UNTIL_IT_WORKS)

@@ -22,7 +22,7 @@ from activities.answers import storable
 from activities.channel import NotYet, Refused, Sent, TryLater, Unclear
 from activities.steps import Place
 from models import clock
-from models.crm_activity_edit import note_sent
+from models.crm_activity_edit import add_sent
 from models.delivery import Delivery
 from models.document import Document, DocumentState, documents_named
 from models.mail import content_of, in_ascii, whole_mail
@@ -92,7 +92,7 @@ class EmailChannel:
         return Sent(f"Sent to {prepared.recipient}.", answer=said)
 
     async def settle(self, place: Place, delivery: Delivery, sent: Sent) -> Sent:
-        await note_sent(place.session, delivery, Cause.rule(place.run))
+        await add_sent(place.session, delivery, Cause.rule(place.run))
         return sent
 
     async def close(self) -> None:

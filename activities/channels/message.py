@@ -9,7 +9,7 @@ import httpx2
 from activities.answers import OF_THE_MOMENT, beginning, quoted, wait_asked
 from activities.channel import Refused, Sent, TryLater, Unclear
 from activities.steps import Place
-from models.crm_activity_edit import note_sent
+from models.crm_activity_edit import add_sent
 from models.delivery import Delivery
 from models.message import as_posted
 from models.settings import Settings
@@ -48,7 +48,7 @@ class MessageChannel:
             raise Unclear(f"the gateway had been given it: {_why(error)}") from error
 
     async def settle(self, place: Place, delivery: Delivery, sent: Sent) -> Sent:
-        await note_sent(place.session, delivery, Cause.rule(place.run))
+        await add_sent(place.session, delivery, Cause.rule(place.run))
         return sent
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ def activity_completed(settings: ActivityCompleted, occasion: CrmActivityOccasio
     """Move the item when a to-do, call or meeting of it is completed, or noted as having been.
 
     It does not matter who completes it: people, rules, or the item itself as it leaves a stage.
+    Calls that the telephone system tells of are not meant: they have triggers of their own.
     """
     if settings.kind in {None, occasion.kind}:
         return None

@@ -40,6 +40,8 @@ def task_status(settings: WatchedTask, occasion: TaskOccasion) -> str | None:
     """Move the item when a task that it is tied to gets a status, whoever gives it.
 
     A task can be tied to several items: each is moved by the triggers of its own pipeline.
+
+    A new task that is simply pending moves nothing.
     """
     if settings.status not in {None, occasion.status}:
         return f"The task is {occasion.status}, not {settings.status}."

@@ -8,12 +8,13 @@ from models.occasion import WebhookOccasion
 from models.trigger_type import TriggerSettings, trigger_type
 
 CODE = r"^[A-Za-z0-9_-]+$"
+LONGEST_CODE = 64
 
 
 class Webhook(TriggerSettings):
     """Under which code it is called."""
 
-    code: Annotated[str, StringConstraints(max_length=64, pattern=CODE)] = Field(
+    code: Annotated[str, StringConstraints(max_length=LONGEST_CODE, pattern=CODE)] = Field(
         title="Code",
         description="Letters, digits, _ and -; several triggers may have the same.",
         examples=["paid-in-shop"],

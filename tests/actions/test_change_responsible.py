@@ -333,7 +333,7 @@ async def test_it_is_for_leads_too(database: Database, runner: Runner, team: lis
         (
             {"candidates": []},
             "/params/candidates",
-            "Tuple should have at least 1 item after validation, not 0",
+            "Input should have at least 1 item, not 0",
         ),
         (
             {"candidates": [{"by": "department", "id": 42}]},

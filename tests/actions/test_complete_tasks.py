@@ -210,7 +210,7 @@ async def test_nothing_to_complete_is_said(
         (
             {"stages": []},
             "/params/stages",
-            "Tuple should have at least 1 item after validation, not 0",
+            "Input should have at least 1 item, not 0",
         ),
         ({"stages": [4711]}, "/params/stages/0", "There is no stage 4711."),
     ],

@@ -615,7 +615,7 @@ async def test_the_item_itself_does_not_change(database: Database, runner: Runne
         (
             {"title": "Call", "checklist": ["Ring"] * 51},
             "/params/checklist",
-            "Tuple should have at most 50 items after validation, not 51",
+            "Input should have at most 50 items, not 51",
         ),
         (
             {"title": "Call", "priority": "highest"},

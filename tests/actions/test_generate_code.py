@@ -236,7 +236,7 @@ async def test_a_field_that_is_gone_fails_naming_it(
         (
             {"alphabets": []},
             "alphabets",
-            "Tuple should have at least 1 item after validation, not 0",
+            "Input should have at least 1 item, not 0",
         ),
         (
             {"target": "deal.custom.kode"},

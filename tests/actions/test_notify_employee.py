@@ -62,6 +62,25 @@ async def test_it_comes_by_email_too_where_that_is_wanted(
     assert len(await all_of(database, Notification)) == 1
 
 
+@pytest.mark.parametrize("by", ["user", "responsible"])
+async def test_nobody_is_told_who_does_not_work_here_any_more(
+    database: Database, runner: Runner, by: str
+) -> None:
+    tom = User(name="Tom", active=False)
+    async with database.transaction() as session:
+        session.add(tom)
+    named = {"user": {"id": tom.id}}.get(by, {})
+    entry = await entered(database, {"recipients": [{"by": by} | named]}, responsible=tom)
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"User {tom.id} does not work here any more.",
+    )
+    assert await all_of(database, Notification) == []
+
+
 async def test_others_are_told_instead_each_once(database: Database, runner: Runner) -> None:
     eve = User(name="Eve", department=Department(name="Sales"))
     async with database.transaction() as session:

@@ -283,7 +283,7 @@ async def test_when_nobody_has_an_address_it_is_done_by_notifying(
         (
             {"text": "Late!", "recipients": []},
             "/params/recipients",
-            "Tuple should have at least 1 item after validation, not 0",
+            "Input should have at least 1 item, not 0",
         ),
         (
             {"text": "{{ contract.name }}"},

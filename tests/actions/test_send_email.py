@@ -506,7 +506,7 @@ async def test_a_client_in_the_recycle_bin_is_none(database: Database, runner: R
         (
             {"to": []},
             "/params/to",
-            "Tuple should have at least 1 item after validation, not 0",
+            "Input should have at least 1 item, not 0",
         ),
         (
             {"to": [{"by": "address"}]},

@@ -18,6 +18,7 @@ NO_RESOURCE = {
     "files",
     "forms",
     "health",
+    "inbound_mails",
     "item_resource",
     "languages",
     "limits",

@@ -690,11 +690,11 @@ async def test_no_cell_of_a_sheet_is_a_formula(
 ) -> None:
     await company.pipeline("New")
     titles = ["=cmd|' /C calc'!A0", "@SUM(A1)", "-2+cmd", "+49 30 123", "-5.00", "Tile = 3"]
-    for title in titles:
-        await company.deal(title=title)
+    made = [await company.deal(title=title) for title in titles]
 
     told = await sheet(api, "/v1/deals?sort=id")
 
+    assert len(made) == len(told)
     assert [row["title"] for row in told] == [
         *("'=cmd|' /C calc'!A0", "'@SUM(A1)", "'-2+cmd"),
         *("+49 30 123", "-5.00", "Tile = 3"),

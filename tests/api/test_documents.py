@@ -7,7 +7,7 @@ import pytest
 
 from models.database import Database
 from models.delivery import Delivery
-from models.document import DOCX_TYPE, MOST_VIEWS, PDF_TYPE, Document, DocumentView, note_view
+from models.document import DOCX_TYPE, MOST_VIEWS, PDF_TYPE, Document, DocumentView, keep_view
 from models.history import HistoryEntry, HistoryKind
 from models.settings import Settings
 from models.timeline import timeline_of
@@ -273,7 +273,7 @@ async def test_views_are_counted_but_not_kept_without_end(
         again = await session.get_one(Document, document.id)
         again.views, again.viewed_at = MOST_VIEWS, again.made_at
     async with database.transaction() as session:
-        await note_view(session, await session.get_one(Document, document.id))
+        await keep_view(session, await session.get_one(Document, document.id))
 
     assert (await shown(api, document))["views"] == MOST_VIEWS + 1
     assert await all_of(database, DocumentView) == []

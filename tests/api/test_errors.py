@@ -1,5 +1,7 @@
 """Whatever goes wrong is told as a problem after RFC 9457, with field and reason."""
 
+import re
+
 import httpx2
 import pytest
 from fastapi import FastAPI
@@ -10,6 +12,7 @@ from models import errors
 from models.errors import CrmError
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 
 async def test_what_is_not_there_is_a_404_in_words(api: httpx2.AsyncClient) -> None:
@@ -106,6 +109,102 @@ async def test_a_text_that_no_database_can_store_is_refused(
     answer = await api.post("/v1/deals", json={"title": "Roof", "custom": {"x": "a\0b"}})
 
     assert answer.status_code == 422
+    reason = "a text holds U+0000 or half a character, which cannot be stored"
+    assert answer.json()["errors"] == [{"field": "/custom/x", "reason": reason}]
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (rb'{"title": "\ud800"}', "/title"),
+        (rb'{"title": "x", "tags": ["a", "b\u0000"]}', "/tags/1"),
+        (rb'{"title": "x", "checklist": [{"text": "\u0000"}]}', "/checklist/0/text"),
+        (rb'{"title": "x", "a/b~": {"c": "\u0000"}}', "/a~1b~0/c"),
+        (rb'{"title": "x", "\ud800": 1}', ""),
+        (rb'{"title": "x", "checklist": [{"\u0000": "\u0000"}]}', "/checklist/0"),
+    ],
+)
+async def test_the_field_is_named_whose_text_cannot_be_stored(
+    api: httpx2.AsyncClient, body: bytes, field: str
+) -> None:
+    json = {"content-type": "application/json"}
+
+    answer = await api.post("/v1/tasks", content=body, headers=json)
+
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+@on_one_database
+async def test_a_text_that_is_too_long_is_told_in_characters(api: httpx2.AsyncClient) -> None:
+    made = await api.post("/v1/tasks", json={"title": "x" * 5000})
+    empty = await api.post("/v1/tasks", json={"title": ""})
+
+    assert made.json()["errors"] == [
+        {"field": "/title", "reason": "String should have at most 1000 characters"}
+    ]
+    assert empty.json()["errors"] == [
+        {"field": "/title", "reason": "String should have at least 1 character"}
+    ]
+
+
+@on_one_database
+async def test_a_list_that_is_too_long_is_told_in_items(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/v1/tasks", json={"title": "Call", "tags": ["x"] * 51})
+
+    assert answer.json()["errors"] == [
+        {"field": "/tags", "reason": "Input should have at most 50 items, not 51"}
+    ]
+
+
+A_MOMENT = "a moment like 2027-08-31T09:00:00Z or 2027-08-31T11:00:00+02:00"
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        ("yesterday", f"write {A_MOMENT}"),
+        ("1798700000", f"write {A_MOMENT}"),
+        ("2027-08-31", f"this lacks its time zone: write {A_MOMENT}"),
+        ("2027-08-31T09:00:00", f"this lacks its time zone: write {A_MOMENT}"),
+    ],
+)
+async def test_how_a_moment_is_written_is_told_as_it_is_taken(
+    api: httpx2.AsyncClient, sent: str, reason: str
+) -> None:
+    answer = await api.get("/v1/history", params={"created_from": sent})
+
+    assert answer.json()["errors"] == [{"field": "/created_from", "reason": reason}]
+
+
+@on_one_database
+@pytest.mark.parametrize("moment", re.findall(r"\d\S+", A_MOMENT))
+async def test_a_moment_is_taken_as_it_is_told(api: httpx2.AsyncClient, moment: str) -> None:
+    answer = await api.get("/v1/history", params={"created_from": moment})
+
+    assert answer.status_code == 200
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (
+            b'{"title": ' * 50_000 + b"1" + b"}" * 50_000,
+            "The body is nested too deep: at most 100 levels are taken.",
+        ),
+        (b'{"title": "\xff"}', "The body is not text in UTF-8."),
+        (b'{"title": }', "The body is not JSON: Expecting value at character 10."),
+    ],
+)
+async def test_why_a_body_cannot_be_read_is_told(
+    api: httpx2.AsyncClient, body: bytes, detail: str
+) -> None:
+    answer = await api.post("/v1/deals", content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["detail"]) == (400, detail)
 
 
 @pytest.mark.parametrize("path", ["/v1/deals/0", "/v1/deals/x", f"/v1/deals/{2**63}"])

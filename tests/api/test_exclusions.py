@@ -13,8 +13,8 @@ from models.exclusion import Exclusion, ExclusionKind
 from models.item import find_item
 from models.recycle_bin import delete_client, delete_item
 from models.stage_entry import Cause, lock_run
-from models.user import User
-from tests.fixtures.api import SmallCompany
+from models.user import Reach, User
+from tests.fixtures.api import SignIn, SmallCompany
 
 NO_VALUES = b"kind,comment\nphone,\n"
 
@@ -47,6 +47,41 @@ async def test_a_value_is_listed_once(api: httpx2.AsyncClient) -> None:
 
     assert answer.status_code == 409
     assert answer.json()["errors"][0]["field"] == "/value"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("phone", "030 123456"), ("email", "spam@firm.example")]
+)
+async def test_agents_list_single_phones_and_addresses(
+    database: Database, sign_in: SignIn, kind: str, value: str
+) -> None:
+    tom = await sign_in(await agent(database))
+
+    answer = await tom.post("/v1/exclusions", json={"kind": kind, "value": value})
+
+    assert answer.status_code == 201, answer.text
+
+
+async def test_whole_domains_are_for_managers_and_agents_are_told_which_field_is_wrong(
+    api: httpx2.AsyncClient, database: Database, sign_in: SignIn
+) -> None:
+    tom = await sign_in(await agent(database))
+
+    answer = await tom.post("/v1/exclusions", json={"kind": "domain", "value": "firm.example"})
+
+    assert answer.status_code == 403
+    reason = (
+        "Only managers and administrators put whole mail domains on the list; you are an agent."
+    )
+    assert answer.json()["errors"] == [{"field": "/kind", "reason": reason}]
+    assert (await api.get("/v1/exclusions")).json()["items"] == []
+
+
+async def agent(database: Database) -> User:
+    tom = User(name="Tom", reach=Reach.OWN)
+    async with database.transaction() as session:
+        session.add(tom)
+    return tom
 
 
 @pytest.mark.parametrize(
@@ -247,7 +282,7 @@ async def test_a_dry_import_tells_what_would_come_of_it_and_changes_nothing(
 async def test_the_list_as_csv_can_be_sent_back(
     api: httpx2.AsyncClient, database: Database
 ) -> None:
-    await sent(api, LIST)
+    await sent(api, LIST + b"email;-offers@spam.example;=1+1\nemail;'=x@spam.example;@all\n")
     before = (await api.get("/v1/exclusions")).json()["items"]
     sheet = await api.get("/v1/exclusions", headers={"Accept": "text/csv"})
     async with database.transaction() as session:
@@ -256,7 +291,8 @@ async def test_the_list_as_csv_can_be_sent_back(
     came = await sent(api, sheet.content)
 
     after = (await api.get("/v1/exclusions")).json()["items"]
-    assert (came["added"], came["unread"]) == (3, [])
+    assert (came["added"], came["unread"]) == (5, [])
+    assert "-offers@spam.example" in await listed(api)
     assert came["ignored"] == ["id", "creator_id", "made_by_run_id", "created_at", "version"]
     assert sorted(map(said_of, after)) == sorted(map(said_of, before))
 

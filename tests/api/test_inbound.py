@@ -300,6 +300,22 @@ async def test_a_repetition_is_known_however_it_is_written(
     assert answer.json() == first.json() | {"repeated": True}
 
 
+async def test_a_call_is_the_same_when_its_recording_is_told_later(
+    api: httpx2.AsyncClient,
+) -> None:
+    recording = "https://pbx.example/recordings/815"
+    first = await hand_in(api, "calls", CALL)
+
+    again = await hand_in(api, "calls", CALL | {"recording_url": recording})
+
+    assert (again.status_code, again.json()) == (200, first.json() | {"repeated": True})
+    [kept] = (await api.get("/v1/inbound")).json()["items"]
+    [noted_id] = first.json()["crm_activity_ids"]
+    noted = (await api.get(f"/v1/crm-activities/{noted_id}")).json()
+    assert kept["content"]["recording_url"] == recording
+    assert noted["description"] == f"Recording: {recording}"
+
+
 async def test_a_mail_within_json_is_refused(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/v1/inbound/emails", json={"mail": "From: anna"})
 
@@ -382,6 +398,12 @@ async def test_an_agent_sees_what_came_in_for_their_items_and_what_they_handed_i
     assert refused.status_code == 403
 
 
+async def deal_of_each(company: SmallCompany, *people: User, **fields: Any) -> None:
+    """Make a deal with these fields for each of these people, in order."""
+    for responsible in people:
+        await company.deal(responsible_id=responsible.id, **fields)
+
+
 async def test_an_agent_reaches_what_stands_on_the_contact_of_an_item_of_theirs(
     api: httpx2.AsyncClient, company: SmallCompany, sign_in: SignIn
 ) -> None:
@@ -390,8 +412,7 @@ async def test_an_agent_reaches_what_stands_on_the_contact_of_an_item_of_theirs(
     [_, won] = await company.pipeline("New", "Won")
     await api.patch(f"/v1/stages/{won}", json={"kind": "won"})
     contact = company.made(await api.post("/v1/contacts", json={"phones": ["030 1234567"]}))
-    for responsible in (sam, tom):
-        await company.deal(contact_id=contact["id"], stage_id=won, responsible_id=responsible.id)
+    await deal_of_each(company, sam, tom, contact_id=contact["id"], stage_id=won)
     [noted_id] = (await hand_in(api, "calls", CALL)).json()["crm_activity_ids"]
 
     noted = await (await sign_in(sam)).get(f"/v1/crm-activities/{noted_id}")

@@ -3,6 +3,7 @@
 The rules are those that linters for such documents recommend, and ours.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,9 @@ from referencing.jsonschema import DRAFT202012
 from api.app import create_app
 from api.openapi import PROBLEM, TAGS
 from api.vocabulary import OF_ALL, OF_ONE
-from docs.record import SETTINGS
 from models.database import Database
+from tests.fixtures.api import SETTINGS, the_app
+from tests.fixtures.database import on_one_database
 
 VERBS = {
     "add",
@@ -56,9 +58,7 @@ VERBS = {
 }
 METHODS = {"list": "get", "read": "get", "create": "post", "update": "patch", "delete": "delete"}
 
-DOCUMENT: Mapping[str, Any] = create_app(
-    Database("sqlite+aiosqlite:///nowhere.db"), SETTINGS
-).openapi()
+DOCUMENT: Mapping[str, Any] = the_app().openapi()
 COMPONENTS: Mapping[str, Any] = DOCUMENT["components"]
 SCHEMAS: Mapping[str, Any] = COMPONENTS["schemas"]
 
@@ -174,6 +174,26 @@ async def test_it_is_served_to_anybody(stranger: httpx2.AsyncClient) -> None:
     answer = await stranger.get("/v1/openapi.json")
 
     assert answer.json() == DOCUMENT
+
+
+@on_one_database
+async def test_others_are_answered_while_it_is_made(database: Database) -> None:
+    transport = httpx2.ASGITransport(create_app(database, SETTINGS))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://cuebook") as client:
+        making = asyncio.create_task(client.get("/v1/openapi.json"))
+
+        assert await answered_during(making, client) > 10
+
+    assert making.result().json() == DOCUMENT
+
+
+async def answered_during(other: asyncio.Task[Any], client: httpx2.AsyncClient) -> int:
+    """Return how often the client is answered until something else is done."""
+    times = 0
+    while not other.done():
+        await client.get("/health")
+        times += 1
+    return times
 
 
 def test_it_stays_what_it_is_when_asked_again(one_app: FastAPI) -> None:

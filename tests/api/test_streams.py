@@ -25,6 +25,7 @@ from models.database import Database
 from models.notification import LATEST, Notification
 from models.settings import Settings
 from models.user import User
+from tests.fixtures.database import on_postgres
 from tests.fixtures.processes import WITHOUT_TLS, free_port
 from tests.fixtures.scene import until
 
@@ -384,7 +385,7 @@ async def connected(client: httpx2.AsyncClient, url: str) -> Reader:
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@on_postgres
 async def test_what_was_written_earlier_and_appears_later_is_told_once(
     database: Database, admin: User, reading: Reading
 ) -> None:

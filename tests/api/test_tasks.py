@@ -1,15 +1,22 @@
 """Tasks over HTTP."""
 
+import asyncio
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
+from models.database import Database
+from models.item import Item, lock_item
+from models.task import Task
 from models.task_fields import TaskStatus
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_postgres, somebody_waits
+from tests.fixtures.scene import until
 
 TASKS = "/v1/tasks"
 
@@ -386,3 +393,29 @@ async def test_a_task_that_is_not_there_is_said(api: httpx2.AsyncClient, method:
 
     assert answer.status_code == 404
     assert answer.json()["detail"] == "There is no task 4711."
+
+
+@on_postgres
+async def test_who_ties_a_task_to_further_items_waits_for_them_before_it_locks_any_later_one(
+    api: httpx2.AsyncClient, company: SmallCompany, database: Database
+) -> None:
+    _, won = await company.pipeline("New", "Won")
+    watch = {"type": "task_status", "settings": {"status": "completed"}}
+    company.made(await api.post(f"/v1/stages/{won}/triggers", json=watch))
+    roof, cellar = await company.deal(), await company.deal()
+    made = await task(api, item_id=cellar["id"])
+    changes = {"further_item_ids": [roof["id"]], "status": "completed"}
+
+    async with database.transaction() as session:
+        await lock_item(session, roof["id"])
+        tying = asyncio.create_task(api.patch(f"{TASKS}/{made['id']}", json=changes))
+        await until(lambda: somebody_waits(database))
+        # If it had locked the other item or the task first, the two would wait for each other.
+        item = select(Item).where(Item.id == cellar["id"])
+        await session.execute(item.with_for_update(nowait=True))
+        await session.execute(select(Task).with_for_update(nowait=True))
+    answer = await tying
+
+    assert company.made(answer)["further_item_ids"] == [roof["id"]]
+    assert company.made(await api.get(f"/v1/deals/{roof['id']}"))["stage_id"] == won
+    assert company.made(await api.get(f"/v1/deals/{cellar['id']}"))["stage_id"] == won

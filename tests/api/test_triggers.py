@@ -14,9 +14,11 @@ from models.department import Department
 from models.item_type import ItemType
 from models.trigger import Trigger
 from models.trigger_type import all_trigger_types
+from models.triggers.webhook import LONGEST_CODE
 from models.user import Role, User
 from tests.factories import all_of
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 PAID = {"type": "webhook", "settings": {"code": "paid"}}
 LARGE = {"field": "deal.amount", "operator": ">", "value": 1000}
@@ -244,6 +246,22 @@ async def test_a_trigger_on_the_first_stage_must_move_back(
     assert trigger["allow_moving_back"] is True
 
 
+@on_one_database
+async def test_a_trigger_on_what_has_become_the_first_stage_says_why_it_moves_nothing(
+    company: SmallCompany, api: httpx2.AsyncClient, triggers: Triggers
+) -> None:
+    _, won = await company.pipeline("New", "Won")
+    await triggers.make(won)
+    deal = await company.deal()
+    company.made(await api.patch(f"/v1/stages/{won}", json={"position": 0}))
+
+    called = await triggers.call(deal["id"])
+
+    assert called["moved"] is False
+    (check,) = called["considered"]
+    assert check["reason"] == "«Won» is before «New», and it may not move back."
+
+
 async def test_a_change_keeps_what_was_not_sent(
     company: SmallCompany, api: httpx2.AsyncClient, triggers: Triggers
 ) -> None:
@@ -410,6 +428,32 @@ async def test_a_code_that_nobody_waits_for_is_answered_with_those_there_are(
     answer = await api.post("/v1/triggers/piad", json={"item_id": deal["id"]})
 
     assert (answer.status_code, answer.json()["detail"]) == (404, detail)
+
+
+@on_one_database
+async def test_what_cannot_be_shown_of_a_code_is_not_handed_back(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/v1/triggers/a%00b", json={"item_id": 1})
+
+    told = "No trigger waits for the code a\N{REPLACEMENT CHARACTER}b. "
+    assert answer.json()["detail"] == f"{told}No trigger waits for a call."
+
+
+@on_one_database
+async def test_a_call_takes_codes_as_long_as_those_of_triggers(
+    company: SmallCompany, api: httpx2.AsyncClient, triggers: Triggers
+) -> None:
+    _, won = await company.pipeline("New", "Won")
+    longest = LONGEST_CODE * "x"
+    await triggers.make(won, settings={"code": longest})
+    deal = await company.deal()
+
+    moved = await triggers.call(deal["id"], longest)
+    longer = await api.post(f"/v1/triggers/{longest}x", json={"item_id": deal["id"]})
+    wrong = await triggers.refused(won, settings={"code": f"{longest}x"})
+
+    assert moved["moved"] is True
+    assert longer.status_code == 422
+    assert longer.json()["errors"][0]["reason"] == wrong["/settings/code"]
 
 
 async def test_a_call_names_an_item_that_is_there(

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,17 @@ def modules() -> Iterator[Path]:
         yield from (ROOT / layer).rglob("*.py")
 
 
-def imported_by(path: Path) -> set[str]:
+@cache
+def imported_by(path: Path) -> frozenset[str]:
     """Return the modules that a file imports, by full name."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Import():
                 names |= {each.name for each in node.names}
             case ast.ImportFrom(module=str() as module):
                 names |= {module} | {f"{module}.{each.name}" for each in node.names}
-    return names
+    return frozenset(names)
 
 
 def importers_of(module: str) -> set[str]:

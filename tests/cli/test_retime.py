@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli import app
 from models import clock
 from models.database import Database
 from models.installation import installation
 from models.settings import variable
 from tests.factories import a_deal, a_pipeline, a_rule
+from tests.fixtures.commands import cuebook
 
 WORKING = {"kind": "after_delay", "amount": 2, "unit": "hours", "working_hours": "company"}
 MONDAY_NOON = datetime(2127, 3, 3, 12, tzinfo=UTC)
@@ -32,19 +32,14 @@ async def waiting(
     return [deal.called for deal in deals]
 
 
-async def retime(*words: str) -> None:
-    command, bound, _ = app.parse_args(["retime", *words], exit_on_error=False, print_error=False)
-    await command(*bound.args, **bound.kwargs)
-
-
 async def test_it_says_what_is_due_at_another_time_and_then_that_nothing_is(
     waiting: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await retime("--dry")
+    await cuebook("retime", "--dry")
     looked = capsys.readouterr().out
-    await retime()
+    await cuebook("retime")
     told = capsys.readouterr().out
-    await retime()
+    await cuebook("retime")
     again = capsys.readouterr().out
 
     lines = [f"{deal} «Call [now]»: 2127-03-03 14:00 → 15:00 UTC" for deal in waiting]

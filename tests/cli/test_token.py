@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from cli import ADMIN_TOKEN, CannotStart, app
+from cli import ADMIN_TOKEN, CannotStart
 from cli import _first_time as admin_token
 from models.api_token import ApiToken, find_token, revoke_token
 from models.database import Database
 from models.errors import NotFound
 from models.settings import Settings, variable
 from models.user import User
+from tests.fixtures.commands import cuebook
 
 
 @pytest.fixture
@@ -21,11 +22,6 @@ async def ada(database: Database, database_url: str, monkeypatch: pytest.MonkeyP
     async with database.transaction() as session:
         session.add_all([ada, User(name="Tom Berg", email="tom@example.com")])
     return ada
-
-
-async def cuebook(*words: str) -> None:
-    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    await command(*bound.args, **bound.kwargs)
 
 
 async def known(database: Database, token: str) -> ApiToken:

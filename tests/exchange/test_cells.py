@@ -7,8 +7,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exchange.cells import cell, cells, lines
+from exchange.cells import as_written, cell, cells, harmless, lines
 from models.user import Role
 
 
@@ -56,3 +58,24 @@ def test_custom_fields_have_columns_of_their_own() -> None:
 def test_what_no_cell_can_hold_is_a_fault() -> None:
     with pytest.raises(TypeError):
         cell([object()])
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("-offers@spam.example", "'-offers@spam.example"),
+        ("'=1+1", "''=1+1"),
+        ("+49 30 1234567", "+49 30 1234567"),
+        ("-5", "-5"),
+        ("'tis so", "'tis so"),
+    ],
+)
+def test_a_cell_that_a_spreadsheet_would_compute_is_marked_as_a_text(text: str, cell: str) -> None:
+    assert (harmless(text), as_written(cell)) == (cell, text)
+
+
+@given(st.builds(str.__add__, st.text("'=+-@\t\r\n5", max_size=4), st.text(max_size=10)))
+def test_what_was_made_harmless_reads_as_it_was_written(text: str) -> None:
+    assert as_written(harmless(text)) == text
+    assert not harmless(text).startswith(("=", "@", "\t", "\r"))

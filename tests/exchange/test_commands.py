@@ -31,6 +31,7 @@ async def typed(installation: Installation, *words: str | Path) -> tuple[int | N
     return process.returncode, output.decode()
 
 
+@on_one_database
 async def test_a_company_is_loaded_exported_and_loaded_again(
     installation: Installation, database: Database, tmp_path: Path
 ) -> None:

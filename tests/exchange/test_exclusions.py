@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.cells import lines
+from exchange.cells import harmless, lines
 from exchange.exclusions import MOST_LINES, SentList, read_list
 from exchange.lines import CannotLoad
-from models.exclusion import ExclusionKind, Listed
+from models.exclusion import ExclusionKind, Listed, read_value
 
 PHONE, EMAIL, DOMAIN = ExclusionKind.PHONE, ExclusionKind.EMAIL, ExclusionKind.DOMAIN
 BELOW = "Those below a domain are listed by themselves."
@@ -49,6 +49,8 @@ def test_the_columns_are_found_however_a_table_writes_them(
         ("030 1234567", PHONE, "+49301234567"),
         ("+48 600 100 200 ext. 5", PHONE, "+48600100200"),
         ("tel:+49-30-1234567", PHONE, "+49301234567"),
+        ("sip:+49301234567@pbx.example", PHONE, "+49301234567"),
+        ('"""Robot"" <sips:49301234567@pbx.example>"', PHONE, "+49301234567"),
         ("Anna@Firm.example", EMAIL, "anna@firm.example"),
         ("@Firm.example", DOMAIN, "firm.example"),
         ("*@firm.example", DOMAIN, "firm.example"),
@@ -149,6 +151,8 @@ def test_a_first_line_for_excel_counts_as_a_line() -> None:
         (b"value,value\n1,2\n", "the column «value» is there twice"),
         (b"\xff\xfe\x00", "it begins as UTF-16, and is not"),
         (b"030 1234567\n" * (MOST_LINES + 1), f"more than {MOST_LINES} lines"),
+        (b"030 1234567\n" * MOST_LINES + b"030 1234567", f"more than {MOST_LINES} lines"),
+        (b"030 1234567\r" * MOST_LINES + b"030 1234567", f"more than {MOST_LINES} lines"),
     ],
 )
 def test_what_is_no_such_list_is_refused_as_a_whole(content: bytes, reason: str) -> None:
@@ -156,9 +160,32 @@ def test_what_is_no_such_list_is_refused_as_a_whole(content: bytes, reason: str)
         read_list(content, region="DE")
 
 
-def test_a_charset_that_few_use_is_refused() -> None:
-    with pytest.raises(CannotLoad, match="«punycode» is none of iso-8859-1"):
-        read("030 1234567", charset="punycode")
+@pytest.mark.parametrize(
+    "charset", ["latin1", "ISO_8859-1", "cp1252", "CP1250", "l9", " windows-1252 "]
+)
+def test_a_charset_may_be_called_by_any_of_its_names(charset: str) -> None:
+    sent = read("value,comment\n030 1234567,Müller\n", charset.strip(), charset)
+
+    assert [each.comment for each in sent.listed] == ["Müller"]
+
+
+@pytest.mark.parametrize("charset", ["utf8", "UTF_8", "u8", "ascii", "US-ASCII", ""])
+def test_utf_8_and_ascii_have_several_names_too(charset: str) -> None:
+    assert read("030 1234567", charset=charset).listed == [Listed(PHONE, "+49301234567")]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "base64", "utf-7", "utf-8\0", "ü" * 500])
+def test_a_charset_that_few_use_is_refused(charset: str) -> None:
+    with pytest.raises(CannotLoad, match="is none of iso-8859-1") as caught:
+        read("030 1234567", charset=charset)
+
+    assert len(str(caught.value)) < 300
+
+
+def test_as_many_lines_as_there_may_be_are_read_with_and_without_an_end() -> None:
+    text = "030 1234567\r\n" * MOST_LINES
+
+    assert len(read(text).listed) == len(read(text.rstrip()).listed) == MOST_LINES
 
 
 @given(st.binary(max_size=300), st.sampled_from([None, "utf-8", "windows-1252"]))
@@ -168,23 +195,26 @@ def test_no_bytes_whatever_break_it(content: bytes, charset: str | None) -> None
     assert all(each.reason and each.number > 1 for each in sent.bad)
 
 
-comments = st.none() | st.text(
-    st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40
-).map(str.strip).filter(bool)
+def address(local: str) -> str:
+    return read_value(EMAIL, f"{local}@spam.example", region="DE")
+
+
+addresses = st.text("ab1'=+-*_/!", min_size=1, max_size=6).map(address)
+numbers = st.integers(10**6, 10**9).map("+4930{}".format)
+characters = st.characters(exclude_characters="\0", codec="utf-8")
+texts = st.builds(str.__add__, st.text("'=+-@\t", max_size=4), st.text(characters, max_size=40))
+comments = st.none() | texts.map(str.strip).filter(bool)
 
 
 @given(
     st.lists(
-        st.builds(
-            Listed,
-            st.just(PHONE),
-            st.integers(10**6, 10**9).map("+4930{}".format),
-            comments,
-        )
+        st.builds(Listed, st.just(PHONE), numbers, comments)
+        | st.builds(Listed, st.just(EMAIL), addresses, comments)
     )
 )
 def test_a_list_that_was_written_as_csv_reads_as_it_was(listed: list[Listed]) -> None:
     header = ("kind", "value", "comment")
-    text = lines([header, *((kind, value, said or "") for kind, value, said in listed)])
+    rows = [(kind, harmless(value), harmless(said or "")) for kind, value, said in listed]
+    text = lines([header, *rows])
 
     assert read_list(text.encode(), region="DE").listed == listed

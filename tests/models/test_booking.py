@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import clock
@@ -28,6 +27,8 @@ from models.rule_run import RuleRun
 from models.stage_entry import Cause
 from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of
+from tests.fixtures.database import on_postgres, somebody_waits
+from tests.fixtures.scene import until
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
 """The company's first working day in these tests, which begins at nine in UTC."""
@@ -404,7 +405,7 @@ async def test_what_cannot_be_booked_for_a_copy_is_told(yard: Yard) -> None:
     assert await all_of(yard.database, Booking, Booking.item_id == copy.id) == []
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@on_postgres
 async def test_the_database_has_the_last_word_and_the_clash_is_told_the_same(
     yard: Yard, database: Database
 ) -> None:
@@ -424,7 +425,7 @@ async def test_the_database_has_the_last_word_and_the_clash_is_told_the_same(
         session.add(rude)
         await session.flush()
         polite = asyncio.create_task(yard.book(second))
-        await waiting_for_a_lock(database)
+        await until(lambda: somebody_waits(database))
 
     with pytest.raises(Conflict) as caught:
         await polite
@@ -433,11 +434,3 @@ async def test_the_database_has_the_last_word_and_the_clash_is_told_the_same(
         f"Crane is booked already, 1 March 2027, 12:00 to 13:00: booking {rude.id} of deal "
         f"{first.id}."
     )
-
-
-async def waiting_for_a_lock(database: Database) -> None:
-    """Return when some transaction waits for another."""
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with asyncio.timeout(10), database.engine.connect() as connection:
-        while not await connection.scalar(waiting):
-            await asyncio.sleep(0.01)

@@ -24,6 +24,19 @@ from models.errors import Invalid
         ("(030) 1234567", "DE", "+49301234567", None),
         ("030 1234567 ext. 5", "DE", "+49301234567", "5"),
         ("030/1234567x99", "DE", "+49301234567", "99"),
+        ("tel:+49-30-1234567;ext=5;npdi", "DE", "+49301234567", "5"),
+        ("tel:030-1234567;phone-context=+49", "PL", "+49301234567", None),
+        ("sip:+49301234567@pbx.example", "PL", "+49301234567", None),
+        ("SIPS:+49-30-1234567;ext=5:secret@[::1]:5061;user=phone", "PL", "+49301234567", "5"),
+        (
+            '"Anna Berg 2" <sip:%2B49301234567@pbx.example;transport=tcp>;tag=7',
+            "PL",
+            "+49301234567",
+            None,
+        ),
+        ("sip:030-1234567;phone-context=+49@pbx.example", "PL", "+49301234567", None),
+        ("sip:+49301234567", "PL", "+49301234567", None),
+        ("sip:0301234567@10.0.0.1", "DE", "+49301234567", None),
     ],
 )
 def test_a_phone_is_compared_with_its_country(
@@ -35,7 +48,53 @@ def test_a_phone_is_compared_with_its_country(
     assert (point.value, point.extension) == (value, extension)
 
 
-@pytest.mark.parametrize("raw", ["", "call me", "1", "anna@example.com", "9" * 17, "1" * 30])
+@pytest.mark.parametrize(
+    ("raw", "region", "value"),
+    [
+        ("491714444444", "DE", "+491714444444"),
+        ("(49) 171 / 4444444 ext. 7", "DE", "+491714444444"),
+        ("493012345678", "DE", "+493012345678"),
+        ("491714444444", "PL", "+491714444444"),
+        ("491714444444", "US", "+491714444444"),
+        ("491714444444", "SG", "+491714444444"),
+        ("48600100200", "PL", "+48600100200"),
+        ("1 (650) 253-0000", "DE", "+16502530000"),
+        ("48600100200", "DE", "+48600100200"),
+        ("sip:33612345678@pbx.example", "DE", "+33612345678"),
+    ],
+)
+def test_a_phone_with_its_country_in_front_needs_no_plus(raw: str, region: str, value: str) -> None:
+    assert phone(raw, region=region).value == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "value"),
+    [
+        ("0491714444", "DE", "+49491714444"),
+        ("30 1234567", "DE", "+49301234567"),
+        ("15123456789", "DE", "+4915123456789"),
+        ("600 100 200", "DE", "+49600100200"),
+        ("29 821 23 45", "PL", "+48298212345"),
+        ("29 821 23 45 ext. 5", "PL", "+48298212345"),
+        ("659-876-5432", "US", "+16598765432"),
+        ("393 1234567", "IT", "+393931234567"),
+        ("9198765432", "IN", "+919198765432"),
+        ("123", "DE", "+49123"),
+    ],
+)
+def test_a_phone_as_it_is_written_at_home_is_one_of_the_country(
+    raw: str, region: str, value: str
+) -> None:
+    assert phone(raw, region=region).value == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("", "call me", "1", "anna@example.com", "9" * 17, "1" * 30),
+        *("sip:anna@pbx.example", "sip:anna204@pbx.example", "sip:192.168.1.1", "tel:", "sip:@"),
+    ],
+)
 def test_what_holds_no_number_is_no_phone(raw: str) -> None:
     with pytest.raises(Invalid) as caught:
         phone(raw, region="DE", field="/phones/2")
@@ -47,8 +106,11 @@ def test_what_holds_no_number_is_no_phone(raw: str) -> None:
 COUNTRIES = sorted(phonenumbers.SUPPORTED_REGIONS)
 
 regions = st.sampled_from(COUNTRIES)
-typed = st.text("0123456789+-()/. ", min_size=5, max_size=20).map("0{}12".format)
-"""What people type who mean a number of their country; each holds digits."""
+pieces = st.text("0123456789+-()/. ", min_size=5, max_size=20)
+typed = st.builds(
+    str.format, st.sampled_from(["0{}12", "{}12", "sip:{}12@pbx.example", "tel:{}12"]), pieces
+)
+"""What people type, and phone systems tell; each holds digits."""
 
 
 def readable(raw: str, region: str) -> str:
@@ -101,6 +163,11 @@ SPELLINGS: list[Callable[[str, PhoneNumber], str]] = [
     lambda _, number: f" {format_number(number, PhoneNumberFormat.E164)} ",
     lambda _, number: f"{format_number(number, PhoneNumberFormat.INTERNATIONAL)} ext. 12",
     lambda region, number: phonenumbers.format_out_of_country_calling_number(number, region),
+    lambda _, number: format_number(number, PhoneNumberFormat.E164).removeprefix("+"),
+    lambda _, number: f"sip:{format_number(number, PhoneNumberFormat.E164)}@pbx.example:5060",
+    lambda _, number: (
+        f"<sips:{format_number(number, PhoneNumberFormat.E164)[1:]}@[::1];user=phone>"
+    ),
 ]
 """How people write them who are at home there."""
 

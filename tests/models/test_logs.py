@@ -7,14 +7,14 @@ from secrets import token_hex
 import pytest
 import structlog
 
-from models.logs import QUIET, configure_logs
+from models.logs import QUIET, WITH_STRANGERS, configure_logs
 from models.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """Let the other tests have their logs as they were."""
-    loggers = [logging.getLogger(), *map(logging.getLogger, QUIET)]
+    loggers = [logging.getLogger(), *map(logging.getLogger, (*QUIET, *WITH_STRANGERS))]
     levels, handlers = [each.level for each in loggers], list(loggers[0].handlers)
     structured = structlog.get_config()
     yield
@@ -42,3 +42,13 @@ def test_a_fault_is_logged_without_what_the_variables_held(
     said = capsys.readouterr().err
     assert "It broke." in said
     assert token not in said
+
+
+def test_what_strangers_say_to_the_mail_server_is_not_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(Settings())
+
+    logging.getLogger("mail.log").warning("%r unrecognised: %s", "192.0.2.1", "ANN@CLIENT.COM")
+
+    assert capsys.readouterr().err == ""

@@ -24,7 +24,7 @@ from models.document import DocumentView
 from models.entering import enter_stage
 from models.exclusion import Exclusion, ExclusionClaim, ExclusionKind, excluded_among
 from models.history import HistoryKind, about_item
-from models.inbound import Inbound, InboundKind, InboundOutcome
+from models.inbound import Inbound, InboundKind, InboundOutcome, key_within
 from models.item import Item
 from models.migrations import alembic_config, migrate, revisions
 from models.reminders import Reminder
@@ -168,10 +168,10 @@ WORDS: dict[tuple[str, str], set[str | None]] = {
 """What 0004 knows, column by column."""
 
 
-async def go_down(database: Database) -> None:
-    """Bring a database to the tables of 0004."""
+async def go_down(database: Database, to: str = "0004") -> None:
+    """Bring a database to the tables of an older revision."""
     async with database.engine.begin() as connection:
-        await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), "0004"))
+        await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), to))
 
 
 async def said(database: Database, statement: str) -> list[tuple[Any, ...]]:
@@ -283,6 +283,24 @@ async def test_what_was_read_in_another_way_is_read_anew(database: Database) -> 
         known = list(await session.scalars(select(ContactPoint.value)))
         excluded = await excluded_among(session, [each for each in known if each])
     assert excluded == {"+4930123456", "ÄNNA@straße.example", "ILI@firm.example"}
+
+
+async def test_who_has_written_by_a_handle_is_known_by_it_from_now_on(database: Database) -> None:
+    await go_down(database, "0005")
+    columns = "kind, key, outcome, reason, sender, address, subject, happened_at, created_at"
+    to = f"INSERT INTO inbound ({columns}, content) VALUES"
+    rest = "'lead', '', '030 1', '+49301', 'Roof', '2026-01-01 00:00:00', '2026-01-01 00:00:00'"
+    await do(
+        database,
+        f'{to} (\'message\', \'a\', {rest}, \'{{"channel": "A%: ", "handle": " @Ännä "}}\')',
+        f"{to} ('message', 'b', {rest}, '{{\"channel\": \"SMS\", \"handle\": null}}')",
+        f"{to} ('call', 'c', {rest}, '{{\"line\": \"Berlin\"}}')",
+    )
+
+    await migrate(database)
+
+    handles = await said(database, "SELECT handle FROM inbound ORDER BY id")
+    assert handles == [(key_within("A%: ", " @ännä "),), (None,), (None,)]
 
 
 def an_inbound_call() -> Inbound:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Discriminator, Field, ValidationError
 from models.mistakes import at_the_root, names_at, unknown
 from models.near_misses import LONGEST_NAME
 
+UNSHOWN = "\N{REPLACEMENT CHARACTER}"
+
 
 class Delay(BaseModel):
     kind: Literal["delay"] = "delay"
@@ -51,6 +53,7 @@ def test_a_place_of_no_known_type_has_no_fields() -> None:
         ("titel", "unknown field titel, did you mean title?"),
         ("zzz", "unknown field zzz"),
         ("x" * 200, f"unknown field {'x' * LONGEST_NAME}…"),
+        ("\0\ud800\x9fé", f"unknown field {3 * UNSHOWN}é"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest_known(name: str, told: str) -> None:

@@ -1,6 +1,8 @@
 """Entering a stage: the one function that begins a stay, and all that comes of it."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -513,6 +515,49 @@ async def test_a_chain_deeper_than_allowed_is_stopped_and_the_way_is_told(
 
     deal = f"deal {first.item_id}"
     assert caught.value.message == f"loop: {deal} in «New» → {deal} in «Offer»"
+
+
+@pytest.mark.parametrize(
+    ("links", "told"),
+    [
+        (8, "New → New → New → New → New → New → New → New → Offer"),
+        (
+            40,
+            (
+                "New → New → New → New → … 33 more … → New → New → New → Offer; "
+                "all of it is in /v1/stage-entries/{}/causes"
+            ),
+        ),
+    ],
+)
+async def test_of_a_long_circle_beginning_and_end_are_told_and_where_all_of_it_is(
+    database: Database, way: list[Stage], links: int, told: str
+) -> None:
+    last = await entered(database, way[1], {"timing": IN_AN_HOUR})
+    await led_to(database, way[0], last, links)
+    (run,) = await runs_of(database, last)
+
+    with pytest.raises(LoopDetected) as caught:
+        await moved_by_rule(database, run.id, way[2])
+
+    path = re.sub(r"deal \d+ in «(\w+)»", r"\1", caught.value.message.removeprefix("loop: "))
+    assert path == told.format(last.id)
+
+
+async def led_to(database: Database, stage: Stage, last: StageEntry, links: int) -> None:
+    """Let so many entries, each the cause of the next, have led to the last that is allowed."""
+    async with database.transaction() as session:
+        person = User(name="Ann")
+        session.add(person)
+        there = await find_stage(session, stage.id)
+        chain = [
+            await create_item(session, Deal(title="Copy"), there, Cause.person(person))
+            for _ in range(links)
+        ]
+        chain.append(await session.get_one(StageEntry, last.id))
+        for depth, (parent, entry) in enumerate(pairwise(chain), start=1):
+            entry.root_id, entry.parent_id, entry.depth = chain[0].id, parent.id, depth
+        chain[-1].depth = MOST_LINKS
 
 
 async def opened(database: Database, way: list[Stage], root: StageEntry, count: int) -> None:

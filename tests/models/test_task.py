@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from models.database import Database
-from models.errors import Conflict, NotAllowed
+from models.errors import Conflict
 from models.item import Deal, lock_item
 from models.occasion import TaskOccasion, waiting
 from models.rule_run import RuleRun, RunState
@@ -17,8 +17,9 @@ from models.stage_entry import Cause, StageEntry
 from models.task import Task, find_task, lock_task, set_status, values_of
 from models.task_edit import add_task, change_task
 from models.task_fields import TASK_FIELDS, TaskStatus
-from models.user import Reach, Role, User
+from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of
+from tests.fixtures.database import somebody_waits
 from tests.fixtures.runner import Runner
 from tests.fixtures.scene import until
 
@@ -54,12 +55,6 @@ async def waited_for(database: Database) -> tuple[StageEntry, Task]:
     await Runner(database, Settings()).do(entry.id)
     (task,) = await all_of(database, Task)
     return entry, task
-
-
-async def somebody_waits(database: Database) -> bool:
-    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with database.reading() as session:
-        return bool(await session.scalar(waits))
 
 
 async def complete(database: Database, task_id: int) -> None:
@@ -213,46 +208,3 @@ async def test_a_task_that_a_rule_has_made_says_so(database: Database) -> None:
 
     assert values["task.made_by_rule"] is True
     assert values["task.creator"] is None
-
-
-async def test_people_tie_tasks_only_to_items_within_their_reach(
-    database: Database, ada: User
-) -> None:
-    tom = User(name="Tom", reach=Reach.OWN)
-    async with database.transaction() as session:
-        session.add(tom)
-    (his,) = await deals(database, "His", responsible=tom)
-    (hers,) = await deals(database, "Hers")
-    said = {"title": "Call", "item_id": his.id, "further_item_ids": [hers.id]}
-
-    async with database.transaction() as session:
-        with pytest.raises(NotAllowed, match=f"Deal {hers.id} is not yours"):
-            await add_task(session, tom, said)
-
-    async with database.transaction() as session:
-        task = await add_task(session, ada, said)
-    async with database.transaction() as session:
-        # What it is tied to already stays so, whoever changes something else.
-        changes = {"title": "Write", "further_item_ids": [hers.id]}
-        await change_task(session, await lock_task(session, task.id), changes, tom)
-        assert task.further_item_ids == [hers.id]
-
-
-async def test_a_task_for_several_items_ends_the_waits_of_each(
-    database: Database, ada: User
-) -> None:
-    async with database.transaction() as session:
-        (stage,) = a_pipeline(session, "New")
-        params = {"until": {"amount": 3, "unit": "days"}}
-        a_rule(session, stage, "wait", params=params)
-        entries = [(await a_deal(session, stage))[1] for _ in range(2)]
-    runner = Runner(database, Settings())
-    [await runner.do(entry.id) for entry in entries]
-    first, second = entries
-
-    async with database.transaction() as session:
-        said = {"title": "Call", "item_id": first.item_id, "further_item_ids": [second.item_id]}
-        await add_task(session, ada, said)
-
-    runs = await all_of(database, RuleRun)
-    assert [(run.state, run.outcome) for run in runs] == [(RunState.DONE, "Ada goes on.")] * 2

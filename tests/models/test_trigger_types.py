@@ -15,21 +15,21 @@ from models.contact import Contact
 from models.contact_point import email, phone
 from models.conversion import Wish, convert_lead
 from models.crm_activity import CrmActivity, CrmActivityKind, CrmActivityStatus
-from models.crm_activity_edit import add_crm_activity, complete_crm_activity, note_sent
+from models.crm_activity_edit import add_crm_activity, add_sent, complete_crm_activity
 from models.database import Database
 from models.delivery import Delivery, DeliveryKind
-from models.document import Document, finish_document, note_view
+from models.document import Document, finish_document, keep_view
 from models.document_template import DocumentTemplate, find_template
 from models.entering import create_item, enter_stage
 from models.field_definition import FieldDefinition, add_definition
 from models.fields import FieldKind
 from models.incoming import Call, Form, Message
-from models.incoming_mail import read_mail
 from models.intake import Reception, receive_call, receive_form, receive_mail, receive_message
 from models.invoice import pay, take_back_payment
 from models.item import Deal, Invoice, Item, Lead, lock_item
 from models.item_edit import add_item, edit_item, find_whole
 from models.item_type import ItemType
+from models.mail_reading import read_mail
 from models.pipeline import Stage, StageKind, find_stage
 from models.recycle_bin import delete_item, restore_item
 from models.resource import Resource
@@ -58,7 +58,7 @@ A_CALL = Call(
     started_at=NOW,
     seconds=90,
     recording_url=None,
-    user=None,
+    user_id=None,
 )
 
 
@@ -168,7 +168,7 @@ class Shop:
             source=None,
             utm={},
             pages=[],
-            responsible=None,
+            responsible_id=None,
             filled_in_at=NOW,
         )
         async with self.database.transaction() as session:
@@ -187,7 +187,7 @@ class Shop:
         async with self.database.transaction() as session:
             delivery = await self.delivery(session, **said)
             run = await lock_run(session, self.rule_run_id)
-            await note_sent(session, delivery, Cause.rule(run))
+            await add_sent(session, delivery, Cause.rule(run))
 
     async def opened(self) -> None:
         async with self.database.transaction() as session:
@@ -244,7 +244,7 @@ class Shop:
         async with self.database.transaction() as session:
             found = await session.get_one(Document, document.id)
             found.item = await lock_item(session, self.deal.id)
-            await note_view(session, found)
+            await keep_view(session, found)
 
     async def book(self, **said: Any) -> Booking:
         async with self.database.transaction() as session:
@@ -432,6 +432,38 @@ async def test_it_does_not_where_the_settings_say_otherwise(
 
 async def considered(shop: Shop) -> list[str]:
     return [each.what_happened for each in await all_of(shop.database, TriggerCheck)]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("+49 30 99", "030 99"),
+        ("030/99", "+493099"),
+        ("0049 30 99", "+49 (30) 99"),
+        ("berlin-mitte", "Berlin Mitte"),
+        ("12", "12"),
+        ("*7", "* 7"),
+    ],
+)
+async def test_a_line_is_known_by_its_number_in_any_spelling_or_by_its_name(
+    shop: Shop, line: str, told: str
+) -> None:
+    await shop.hang("incoming_call", {"line": line})
+
+    await shop.call(line=told)
+
+    assert await shop.stands() == "Won"
+
+
+@pytest.mark.parametrize(("line", "told"), [("Sales 12", "Office 12"), ("*12", "12")])
+async def test_names_of_lines_with_the_same_number_in_them_are_different(
+    shop: Shop, line: str, told: str
+) -> None:
+    await shop.hang("incoming_call", {"line": line})
+
+    await shop.call(line=told)
+
+    assert await shop.stands() == "New"
 
 
 # Fields.

@@ -28,15 +28,13 @@ from models.stage_entry import Cause, CauseKind, StageEntry, lock_entry
 from models.trigger import Trigger, TriggerCheck, TriggerOutcome
 from models.triggering import fire_triggers
 from models.user import Role, User
-from tests.factories import a_pipeline, a_rule, a_trigger, all_of, planned
-from tests.fixtures.database import counted
+from tests.factories import BROKEN, a_pipeline, a_rule, a_trigger, all_of, planned
+from tests.fixtures.database import counted, on_one_database
 from tests.fixtures.runner import Runner
 
 GO = {"code": "go"}
 STOP = {"code": "stop"}
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
-BROKEN = {"kind": "nonsense"}
-"""The timing of a rule that no stage can be entered with."""
 
 
 class Way:
@@ -516,6 +514,27 @@ async def test_the_stage_is_changed_as_whom_the_trigger_names(
     assert check.reason == "Moved to «Won»." + doubt.format(way.deal.id)
 
 
+@pytest.mark.parametrize("by", ["user", "responsible", "creator"])
+async def test_where_who_is_named_does_not_work_here_any_more_automation_moves(
+    way: Way, by: str
+) -> None:
+    async with way.database.transaction() as session:
+        bob = User(name="Bob", active=False)
+        deal = await lock_item(session, way.deal.id)
+        deal.responsible = deal.creator = bob
+    named = {"user": {"id": bob.id}}.get(by, {})
+    await way.hang("Won", moves_as={"by": by} | named)
+
+    await way.happens()
+
+    *_, entry = await way.entries()
+    assert (entry.cause, entry.cause_user_id) == (CauseKind.TRIGGER, None)
+    (check,) = await way.checks()
+    assert check.reason == (
+        f"Moved to «Won». As automation: User {bob.id} does not work here any more."
+    )
+
+
 async def test_where_nobody_is_responsible_automation_moves(way: Way) -> None:
     await way.hang("Won", moves_as={"by": "responsible"})
 
@@ -556,6 +575,25 @@ async def test_what_a_move_brings_about_is_considered_after_it(way: Way) -> None
     _, second, third = await way.entries()
     assert (second.parent_id, second.root_id, second.depth) == (None, None, 0)
     assert (third.parent_id, third.root_id, third.depth) == (second.id, second.id, 1)
+
+
+@on_one_database
+async def test_what_the_moves_of_one_occasion_bring_about_comes_after_each_its_own(
+    way: Way,
+) -> None:
+    deals = await many_deals(way, 3)
+    await way.hang("Invoice")
+    await way.hang("Won", "activity_completed")
+
+    async with way.database.transaction() as session:
+        occurred(session, way.occasion("go", *deals))
+
+    entries = await all_of(way.database, StageEntry, StageEntry.item_id.in_([d.id for d in deals]))
+    first = {each.item_id: each.id for each in entries if each.stage_id == way.stages["Invoice"].id}
+    then = [each for each in entries if each.stage_id == way.stages["Won"].id]
+    assert [each.item_id for each in then] == [deal.id for deal in deals]
+    assert [each.parent_id for each in then] == [first[deal.id] for deal in deals]
+    assert [each.root_id for each in then] == [first[deal.id] for deal in deals]
 
 
 def edits(amount: int) -> dict[str, Any]:
@@ -635,17 +673,19 @@ class Read(tuple[int, ...]):
         return super().__iter__()
 
 
+async def looks(way: Way, count: int) -> int:
+    """Let so much happen at once; return how often items were looked at."""
+    Read.times = 0
+    async with way.database.transaction() as session:
+        for _ in range(count):
+            occurred(session, replace(way.occasion(), item_ids=Read([way.deal.id])))
+    return Read.times
+
+
 async def test_much_that_happens_costs_each_time_what_little_does(way: Way) -> None:
     await way.hang("Won", settings=STOP)
 
-    async def looks(count: int) -> int:
-        Read.times = 0
-        async with way.database.transaction() as session:
-            for _ in range(count):
-                occurred(session, replace(way.occasion(), item_ids=Read([way.deal.id])))
-        return Read.times
-
-    assert await looks(200) == 20 * await looks(10)
+    assert await looks(way, 200) == 20 * await looks(way, 10)
 
 
 async def editing(way: Way, amount: int) -> int:
@@ -669,13 +709,26 @@ async def test_without_triggers_a_change_costs_one_statement_more_than_none(way:
     assert found == len(changing) + 1
 
 
-async def many_deals(way: Way) -> list[Deal]:
-    """Return deals, each with a meeting that completes itself."""
-    deals = [Deal(title=f"Deal {number}") for number in range(30)]
+async def new_deals(way: Way, count: int) -> list[Deal]:
+    deals = [Deal(title=f"Deal {number}") for number in range(count)]
     async with way.database.transaction() as session:
         for deal in deals:
             await way.create(session, deal, "New")
-            await planned(session, deal, NOON, complete_on_stage_change=True)
+    return deals
+
+
+async def plan(way: Way, *deals: Deal) -> None:
+    """Plan a meeting for each of these deals that completes itself as the deal moves."""
+    async with way.database.transaction() as session:
+        for deal in deals:
+            locked = await lock_item(session, deal.id)
+            await planned(session, locked, NOON, complete_on_stage_change=True)
+
+
+async def many_deals(way: Way, count: int = 30) -> list[Deal]:
+    """Return new deals, each with a meeting that completes itself."""
+    deals = await new_deals(way, count)
+    await plan(way, *deals)
     return deals
 
 
@@ -715,11 +768,8 @@ async def moving(way: Way, deals: list[Deal]) -> int:
 
 
 async def test_many_items_that_triggers_move_on_stand_where_the_answer_says(way: Way) -> None:
-    deals = [Deal(title=f"Deal {number}") for number in range(3)]
-    async with way.database.transaction() as session:
-        for deal in deals:
-            await way.create(session, deal, "New")
-        await planned(session, deals[1], NOON, complete_on_stage_change=True)
+    deals = await new_deals(way, 3)
+    await plan(way, deals[1])
     await way.hang("Won", "activity_completed")
 
     async with way.database.transaction() as session:
@@ -730,6 +780,25 @@ async def test_many_items_that_triggers_move_on_stand_where_the_answer_says(way:
     present = await all_of(way.database, StageEntry, StageEntry.left_at.is_(None))
     where = {each.item_id: each.id for each in present}
     assert [each.stage_entry_id for each in moved.verdicts] == [where[deal.id] for deal in deals]
+
+
+async def stages_asked_for(way: Way, deals: list[Deal]) -> int:
+    """Let all that happens to these deals move them; return how often stages were asked for."""
+    with counted(way.database) as statements:
+        async with way.database.transaction() as session:
+            occurred(session, way.occasion("go", *deals))
+    return sum("FROM stages" in each for each in statements)
+
+
+@on_one_database
+async def test_the_stage_that_many_items_are_moved_to_is_asked_for_once(way: Way) -> None:
+    await way.hang("Won")
+    deals = await new_deals(way, 12)
+
+    few, many = await stages_asked_for(way, deals[:2]), await stages_asked_for(way, deals[2:])
+
+    assert (few, many) == (1, 1)
+    assert {outcome for _, outcome in await way.told()} == {"moved"}
 
 
 async def test_it_is_told_whether_anything_was_considered(way: Way) -> None:

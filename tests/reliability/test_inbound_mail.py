@@ -3,9 +3,10 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from time import process_time
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -31,7 +32,16 @@ from models.settings import MailProtocol, Settings
 from tests.factories import a_pipeline
 from tests.fixtures.hostile_mail import HOSTILE
 from tests.fixtures.mail import until_true
-from tests.fixtures.smtp_talk import ANN, Talk, answer_to, talking
+from tests.fixtures.smtp_talk import (
+    ANN,
+    Talk,
+    all_begin,
+    all_heard,
+    all_talking,
+    answer_to,
+    deaf,
+    talking,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +186,65 @@ async def test_a_mail_that_is_too_large_is_refused_before_or_after_it_is_sent(
     assert [subject for subject, _ in await stored(database)] == ["Roof 3"]
 
 
+@pytest.mark.parametrize(
+    "end", ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r\n", "\r\n.\r", "\r\n\0.\r\n"]
+)
+async def test_nothing_but_a_dot_on_a_whole_line_ends_a_mail(
+    database: Database, listener: Listener, end: str
+) -> None:
+    another = "MAIL FROM:<eve@evil.com>\r\nRCPT TO:<crm@firm.com>\r\nDATA\r\nSubject: Evil\r\n\r\n"
+    async with talking(listener.port) as talk:
+        await talk.heard()
+        await talk.until_data()
+        talk.put(a_mail(body=end + another) + b".\r\n")
+
+        answer = await talk.heard()
+        [bye] = await talk.said("QUIT")
+
+    assert (answer[:4], bye[:4]) == ("250 ", "221 ")
+    assert [subject for subject, _ in await stored(database)] == ["Roof 1"]
+
+
+async def test_whoever_does_not_wait_for_answers_gets_them_all(
+    database: Database, listener: Listener
+) -> None:
+    head = b"MAIL FROM:<ann@client.com>\r\nRCPT TO:<crm@firm.com>\r\nDATA\r\n"
+    mails = [head + a_mail(number) + b".\r\n" for number in range(2)]
+    async with talking(listener.port) as talk:
+        talk.put(b"HELO client.com\r\n" + b"".join(mails) + head + b".\r\nNOOP\r\nQUIT\r\n")
+
+        heard = await all_heard([talk], times=17)
+
+    taken = ["250", "250", "354", "250"]
+    assert [each[:3] for each in heard] == ["220", "250", *taken, *taken, *taken, "250", "221", ""]
+    assert await stored(database) == [
+        ("Roof 0", a_mail(0)),
+        ("Roof 1", a_mail(1)),
+        ("E-mail from ann@client.com", b""),
+    ]
+
+
+async def test_a_mail_of_line_ends_costs_no_more_than_another(listener: Listener) -> None:
+    usual = a_mail(1, body=("x" * 76 + "\r\n") * 50_000)
+    unusual = a_mail(2, body="\r\n" * 2_000_000)
+    async with talking(listener.port) as talk:
+        await talk.heard()
+
+        costs = [await cost(talk, usual), await cost(talk, unusual)]
+
+    assert costs[1] < 6 * costs[0]
+
+
+async def cost(talk: Talk, mail: bytes) -> float:
+    """Return how many seconds this process has computed until a mail was taken."""
+    await talk.until_data()
+    before = process_time()
+    talk.put(mail + b".\r\n")
+    answer = await talk.heard()
+    assert answer.startswith("250")
+    return process_time() - before
+
+
 async def test_over_lmtp_each_recipient_is_answered(database: Database) -> None:
     lmtp = settings(inbound_mail_protocol=MailProtocol.LMTP, inbound_mail_for="firm.com")
     async with taking_mail(database, lmtp) as listener, talking(listener.port) as talk:
@@ -263,57 +332,134 @@ async def test_whoever_talks_nonsense_is_told_so_and_may_go_on(listener: Listene
     assert taken.startswith("250 2.0.0 Made lead")
 
 
+async def test_nobody_is_no_recipient_and_a_power_no_size(listener: Listener) -> None:
+    async with talking(listener.port) as talk:
+        await talk.heard()
+
+        answers = await talk.said(
+            *(
+                "EHLO x",
+                "MAIL FROM:<a@b.c> SIZE=²",
+                "MAIL FROM:<>",
+                "RCPT TO:<>",
+                "RCPT TO:<a@b.c>",
+            ),
+        )
+
+    assert [answer[:3] for answer in answers] == ["250", "501", "250", "550", "250"]
+
+
+@pytest.mark.parametrize("path", ["a" * 1990 + "<", "a" + " " * 1990 + "<"])
+async def test_addresses_that_are_none_are_refused_at_once(listener: Listener, path: str) -> None:
+    async with talking(listener.port) as talk, asyncio.timeout(10):
+        await talk.heard()
+
+        answers = await talk.said("EHLO x", *[f"MAIL FROM:{path}"] * 300)
+
+    assert {answer[:3] for answer in answers[1:]} == {"553"}
+
+
+async def test_whoever_reads_no_answers_is_hung_up_on(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inbound_mail.SILENCE", timedelta(seconds=1))
+    words = b"EHLO client.com\r\n" + (b"VRFY <" + b"x" * 2000 + b"\r\n") * 1000
+
+    async with deaf(listener.port, words + b"\n" * 200_000):
+        await until_true(lambda: listener.connections == 1)
+        await until_true(lambda: listener.connections == 0)
+
+
+async def test_whoever_says_nothing_is_told_so_and_hung_up_on(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inbound_mail.SILENCE", timedelta(seconds=0.1))
+    async with talking(listener.port) as talk:
+        heard = await all_heard([talk], times=3)
+
+    assert [each[:3] for each in heard] == ["220", "421", ""]
+
+
 async def test_more_connections_than_are_taken_are_told_to_come_again(listener: Listener) -> None:
-    async with asyncio.timeout(30):
-        talks = [talking(listener.port) for _ in range(MOST_CONNECTIONS)]
-        heard = [await (await talk.__aenter__()).heard() for talk in talks]
+    async with asyncio.timeout(30), all_talking(listener.port, MOST_CONNECTIONS) as talks:
         async with talking(listener.port) as one_more:
-            refused = [await one_more.heard(), await one_more.heard()]
-        await talks[0].__aexit__(None, None, None)
+            refused = await all_heard([one_more], times=2)
+        talks[0].hang_up()
+        await until_true(lambda: listener.connections < MOST_CONNECTIONS)
 
-        taken = await mail_sent_at_last(listener)
+        [taken] = await mail_sent(listener, a_mail())
 
-        [await talk.__aexit__(None, None, None) for talk in talks[1:]]
-
-    assert {answer[:3] for answer in heard} == {"220"}
     assert refused == ["421 4.3.2 Too many connections; try again", ""]
     assert "Made lead" in taken
 
 
-async def mail_sent_at_last(listener: Listener) -> str:
-    """Try until the listener has noticed that somebody has hung up."""
-    while True:
-        try:
-            [answer] = await mail_sent(listener, a_mail())
-        except aiosmtplib.SMTPException:
-            await asyncio.sleep(0.02)
-        else:
-            return str(answer)
-
-
 async def test_mails_beyond_what_memory_should_hold_are_to_come_again(database: Database) -> None:
-    async with taking_mail(database, settings(largest_mail=1024)) as listener:
-        talks = [talking(listener.port) for _ in range(MOST_HELD + 1)]
-        for each in talks:
-            await half_sent(await each.__aenter__())
-        await until_true(lambda: listener.held > MOST_HELD * 1024)
-        async with talking(listener.port) as one_more:
-            await one_more.heard()
+    half = b"x" * 1000 + b"\r\n"
+    async with (
+        taking_mail(database, settings(largest_mail=1024)) as listener,
+        talking(listener.port) as one_more,
+    ):
+        await one_more.heard()
+        async with all_talking(listener.port, MOST_HELD) as talks:
+            await all_begin(talks, *[half] * MOST_HELD)
+            await until_true(lambda: listener.held > MOST_HELD * len(half))
 
-            refused = await answer_to(one_more, a_mail())
+            refused = await answer_to(one_more, a_mail(body="x" * 500))
 
-            [await each.__aexit__(None, None, None) for each in talks]
-            await until_true(lambda: listener.held == 0)
-            taken = await answer_to(one_more, a_mail())
+        await until_true(lambda: listener.held == 0)
+        taken = await answer_to(one_more, a_mail(body="x" * 500))
 
     assert refused.startswith("452")
     assert taken.startswith("250 2.0.0 Made lead")
 
 
-async def half_sent(talk: Talk) -> None:
-    await talk.heard()
-    await talk.until_data()
-    talk.put(b"x" * 1000 + b"\r\n")
+async def test_mails_whose_senders_have_hung_up_count_as_long_as_they_wait(
+    database: Database,
+) -> None:
+    whole = [a_mail(number, body="x" * 900) for number in range(MOST_HELD)]
+    async with (
+        taking_mail(database, settings(largest_mail=1024)) as listener,
+        talking(listener.port) as one_more,
+    ):
+        await one_more.heard()
+        async with held_up(database):
+            await left_behind(listener, *whole)
+
+            refused = await answer_to(one_more, a_mail(9, body="x" * 500))
+
+            held = listener.held
+        await until_true(lambda: listener.held == 0)
+        taken = await answer_to(one_more, a_mail(9, body="x" * 500))
+
+    assert (refused[:3], taken[:3]) == ("452", "250")
+    assert held == sum(map(len, whole))
+    assert len(await stored(database)) == MOST_HELD + 1
+
+
+async def left_behind(listener: Listener, *mails: bytes) -> None:
+    """Send mails and hang up before the answer; none of them can be stored now."""
+    others = listener.connections
+    async with all_talking(listener.port, len(mails)) as talks:
+        await all_begin(talks, *(mail + b".\r\n" for mail in mails))
+        await until_true(lambda: listener.under_way == len(mails))
+    await until_true(lambda: listener.connections == others)
+
+
+async def test_more_mails_than_senders_can_wait_for_are_to_come_again(
+    database: Database, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inbound_mail.MOST_WAITING", MOST_AT_ONCE)
+    async with talking(listener.port) as one_more:
+        await one_more.heard()
+        async with held_up(database):
+            await left_behind(listener, *map(a_mail, range(MOST_AT_ONCE)))
+
+            refused = await answer_to(one_more, a_mail(9))
+
+        await until_true(lambda: listener.under_way == 0)
+        taken = await answer_to(one_more, a_mail(9))
+
+    assert (refused[:3], taken[:3]) == ("452", "250")
 
 
 @asynccontextmanager
@@ -349,26 +495,18 @@ async def test_a_mail_that_waits_too_long_for_others_is_to_come_again(
 async def test_a_mail_under_way_is_stored_and_answered_before_the_listener_stops(
     database: Database, listener: Listener
 ) -> None:
-    async with (
-        talking(listener.port) as under_way,
-        talking(listener.port) as idle,
-        talking(listener.port) as half,
-    ):
-        for each in (under_way, idle, half):
-            await each.heard()
-        await under_way.until_data()
-        await half.until_data()
-        half.put(a_mail(2))
+    async with all_talking(listener.port, 3) as [under_way, idle, half]:
+        await half.begin(a_mail(2))
         async with held_up(database):
-            under_way.put(a_mail(1) + b".\r\n")
+            await under_way.begin(a_mail(1) + b".\r\n")
             await until_true(lambda: listener.under_way == 1)
 
             stopping = asyncio.create_task(listener.stop())
-            told = [await idle.heard(), await idle.heard(), await half.heard(), await half.heard()]
-        answers = [await under_way.heard(), await under_way.heard(), await under_way.heard()]
+            told = await all_heard([idle, half], times=2)
+        answers = await all_heard([under_way], times=3)
         await stopping
 
-    assert told == ["421 4.3.2 The service stops; try again", ""] * 2
+    assert told == ["421 4.3.2 The service stops; try again"] * 2 + [""] * 2
     assert answers[0].startswith("250 2.0.0 Made lead")
     assert answers[1:] == ["421 4.3.2 The service stops; try again", ""]
     assert [subject for subject, _ in await stored(database)] == ["Roof 1"]
@@ -381,18 +519,18 @@ async def test_a_mail_that_cannot_be_stored_in_time_is_given_up_when_the_listene
 ) -> None:
     monkeypatch.setattr("inbound_mail.STOP_PATIENCE", timedelta(seconds=0.1))
     mails = [a_mail(number) + b".\r\n" for number in range(MOST_AT_ONCE + 1)]
-    async with held_up(database), asyncio.timeout(30), AsyncExitStack() as stack:
-        first = await stack.enter_async_context(taking_mail(database, settings()))
-        talks = [await stack.enter_async_context(talking(first.port)) for _ in mails]
-        for talk, mail in zip(talks, mails, strict=True):
-            await talk.heard()
-            await talk.until_data()
-            talk.put(mail)
+    async with (
+        held_up(database),
+        asyncio.timeout(30),
+        taking_mail(database, settings()) as first,
+        all_talking(first.port, len(mails)) as talks,
+    ):
+        await all_begin(talks, *mails)
         await until_true(lambda: first.under_way == len(mails))
 
         await first.stop()
 
-        heard = [await talk.heard() for talk in talks]
+        heard = await all_heard(talks)
         left = first.under_way
     async with taking_mail(database, settings()) as second:
         again = await mail_sent(second, a_mail(1))

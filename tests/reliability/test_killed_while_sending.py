@@ -1,15 +1,18 @@
 """The worker is killed at the one moment at which nobody can know whether a mail has arrived."""
 
 import signal
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from models.api_token import make_token
+from models.database import Database
+from models.user import User
+from tests.fixtures.database import on_one_database, on_postgres
 from tests.fixtures.mail import MailServer
-from tests.fixtures.processes import Installation, installed, until
+from tests.fixtures.processes import Installation, until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -67,22 +70,22 @@ async def becomes(installation: Installation, item: int, state: str) -> Any:
     return await until(it_is)
 
 
+@on_one_database
 async def test_a_mail_that_was_taken_as_the_worker_was_killed_comes_once_more_with_the_same_id(
-    sqlite_database_url: str, tmp_path: Path, mail_server: MailServer
+    mail_server: MailServer, installation: Installation
 ) -> None:
-    async with installed(tmp_path / "home", sqlite_database_url) as installation:
-        sends_through(mail_server, installation)
-        doomed = await installation.dev()
-        item = await won(installation)
-        await mail_server.has(1)
-        await installation.end(doomed, signal.SIGKILL)
-        mail_server.answers.set()
+    sends_through(mail_server, installation)
+    doomed = await installation.dev()
+    item = await won(installation)
+    await mail_server.has(1)
+    await installation.end(doomed, signal.SIGKILL)
+    mail_server.answers.set()
 
-        await installation.dev()
+    await installation.dev()
 
-        run = await becomes(installation, item, "done")
-        delivery = await the_one(installation, f"/v1/deliveries?item_id={item}")
-        [line] = await told(installation, item)
+    run = await becomes(installation, item, "done")
+    delivery = await the_one(installation, f"/v1/deliveries?item_id={item}")
+    [line] = await told(installation, item)
     first, second = mail_server.arrived
     assert first.message["Message-ID"] == second.message["Message-ID"]
     assert run["outcome"].endswith("Sent to clara@client.example.")
@@ -91,41 +94,42 @@ async def test_a_mail_that_was_taken_as_the_worker_was_killed_comes_once_more_wi
     assert line.endswith("the worker that was sending it has died. It is sent again.")
 
 
+@on_postgres
 async def test_a_mail_that_was_taken_as_the_worker_was_killed_is_held_until_somebody_settles_it(
-    postgres_database_url: str,
-    tmp_path: Path,
-    temporal: WorkflowEnvironment,
     mail_server: MailServer,
+    installation: Installation,
+    database: Database,
+    admin: User,
+    temporal: WorkflowEnvironment,
 ) -> None:
-    async with installed(tmp_path / "home", postgres_database_url) as apart:
-        sends_through(mail_server, apart)
-        apart.environment |= {
-            "CUEBOOK_UNCERTAIN_EMAILS": "hold",
-            "CUEBOOK_TEMPORAL_ADDRESS": temporal.client.service_client.config.target_host,
-        }
-        assert await (await apart.start("cli.py", "migrate", "--sample")).wait() == 0
-        await apart.start("cli.py", "api")
-        token = await apart.said("cli.py", "token", "--email", "ada@example.com")
-        (apart.home / "admin-token").write_text(token)
-        doomed = await apart.start("worker.py")
-        await apart.worker_of(doomed)
-        item = await won(apart)
-        await mail_server.has(1)
-        await apart.end(doomed, signal.SIGKILL)
-        mail_server.answers.set()
-        await apart.start("worker.py")
+    sends_through(mail_server, installation)
+    installation.environment |= {
+        "CUEBOOK_UNCERTAIN_EMAILS": "hold",
+        "CUEBOOK_TEMPORAL_ADDRESS": temporal.client.service_client.config.target_host,
+    }
+    async with database.transaction() as session:
+        token = make_token(session, admin, "tests")
+    (installation.home / "admin-token").write_text(token)
+    await installation.start("cli.py", "api")
+    doomed = await installation.start("worker.py")
+    await installation.worker_of(doomed)
+    item = await won(installation)
+    await mail_server.has(1)
+    await installation.end(doomed, signal.SIGKILL)
+    mail_server.answers.set()
+    await installation.start("worker.py")
 
-        held = await becomes(apart, item, "held")
-        delivery = await the_one(apart, f"/v1/deliveries?item_id={item}&state=uncertain")
-        sent_by_then = len(mail_server.arrived)
-        async with apart.api() as http:
-            await posted(http, f"/v1/deliveries/{delivery['id']}/settle", {"arrived": False})
+    held = await becomes(installation, item, "held")
+    delivery = await the_one(installation, f"/v1/deliveries?item_id={item}&state=uncertain")
+    sent_by_then = len(mail_server.arrived)
+    async with installation.api() as http:
+        await posted(http, f"/v1/deliveries/{delivery['id']}/settle", {"arrived": False})
 
-        await becomes(apart, item, "done")
-        assert held["waits_for"] == "somebody: nobody knows whether it has arrived"
-        assert sent_by_then == 1
-        first, second = mail_server.arrived
-        assert first.message["Message-ID"] == second.message["Message-ID"]
+    await becomes(installation, item, "done")
+    assert held["waits_for"] == "somebody: nobody knows whether it has arrived"
+    assert sent_by_then == 1
+    first, second = mail_server.arrived
+    assert first.message["Message-ID"] == second.message["Message-ID"]
 
 
 async def told(installation: Installation, item: int) -> list[str]:

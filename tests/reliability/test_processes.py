@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from models.database import Database
+from models.settings import variable
 from models.task import Task
-from tests.fixtures.database import on_one_database
+from tests.fixtures.commands import cuebook
 from tests.fixtures.processes import ROOT, Installation, installed, until
+from worker import NotOnSqlite
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -84,97 +87,91 @@ async def has_task(installation: Installation, item_id: int) -> None:
     await until(it_has)
 
 
-async def test_stopping_and_starting_again_goes_on_where_it_was(
-    installation: Installation,
-) -> None:
-    first = await installation.dev()
-    async with installation.api() as http:
-        item = await moved(http, {"kind": "after_delay", "amount": 4, "unit": "seconds"})
-    status = await installation.end(first)
-
-    await installation.dev()
-
-    await has_task(installation, item)
-    assert status == 0
-    token = installation.home / "admin-token"
-    assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    assert len(await tasks(installation, item)) == 1
-
-
-@on_one_database
-async def test_a_mail_makes_a_lead_whose_workflow_waits_in_temporal(
-    installation: Installation,
-) -> None:
-    await installation.dev()
-    async with installation.api() as http:
-        [pipeline] = (await http.get("/v1/pipelines?item_type=lead")).json()["items"]
-        stage_id = pipeline["stages"][0]["id"]
-        in_an_hour = {"kind": "after_delay", "amount": 1, "unit": "hours"}
-        await posted(http, f"/v1/stages/{stage_id}/rules", NOTE | {"timing": in_an_hour})
-
-    answer = await mail_sent(installation)
-
-    lead_id = int(answer.removeprefix("2.0.0 Made lead ").split()[0])
-    run = await the_run(installation, lead_id)
-    temporal = await Client.connect(f"127.0.0.1:{installation.temporal_port}")
-    waiting = await until(temporal.get_workflow_handle(run["workflow_id"]).describe)
-    assert run["workflow_id"] == f"lead-{lead_id}-entry-{run['stage_entry_id']}"
-    assert waiting.status is WorkflowExecutionStatus.RUNNING
-
-
-@on_one_database
-async def test_a_reminder_comes_once_though_everything_was_stopped_meanwhile(
-    installation: Installation,
-) -> None:
-    first = await installation.dev()
-    async with installation.api() as http:
-        stage, _ = await stage_with_rule(http, AT_ONCE)
-        deal = await posted(http, "/v1/deals", {"title": "Roof", "stage_id": stage})
-        soon = datetime.now(UTC) + timedelta(seconds=4)
-        call = {"kind": "call", "subject": "Offer", "item_id": deal["id"], "reminders": [0]}
-        await posted(http, "/v1/crm-activities", call | {"starts_at": soon.isoformat()})
-    await installation.end(first)
-
-    await installation.dev()
-
-    assert len(await until(lambda: notifications(installation, "«Offer»"))) == 1
-
-
 async def notifications(installation: Installation, about: str) -> list[Any]:
     async with installation.api() as http:
         every = (await http.get("/v1/notifications")).json()["items"]
     return [each for each in every if about in each["text"]]
 
 
-@on_one_database
-async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_when_it_is_back(
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """An installation that runs, on a database of its own; each test leaves it so."""
+    folder = tmp_path_factory.mktemp("running")
+    async with installed(folder / "home", f"sqlite+aiosqlite:///{folder / 'cuebook.db'}") as made:
+        await made.dev()
+        yield made
+
+
+async def test_stopping_and_starting_again_goes_on_where_it_was_with_rules_and_reminders(
     installation: Installation,
 ) -> None:
+    first = await installation.dev()
+    async with installation.api() as http:
+        item = await moved(http, {"kind": "after_delay", "amount": 4, "unit": "seconds"})
+        soon = datetime.now(UTC) + timedelta(seconds=4)
+        call = {"kind": "call", "subject": "Offer", "item_id": item, "reminders": [0]}
+        await posted(http, "/v1/crm-activities", call | {"starts_at": soon.isoformat()})
+    status = await installation.end(first)
+
     await installation.dev()
-    os.kill(installation.temporal_pid, signal.SIGSTOP)
-    try:
-        async with installation.api() as http:
-            item = await moved(http)
-        meanwhile = await tasks(installation, item)
-    finally:
-        os.kill(installation.temporal_pid, signal.SIGCONT)
 
     await has_task(installation, item)
+    reminders = await until(lambda: notifications(installation, "«Offer»"))
+    assert status == 0
+    token = installation.home / "admin-token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(await tasks(installation, item)) == 1
+    assert len(reminders) == 1
+
+
+async def test_a_mail_makes_a_lead_whose_workflow_waits_in_temporal(running: Installation) -> None:
+    async with running.api() as http:
+        [pipeline] = (await http.get("/v1/pipelines?item_type=lead")).json()["items"]
+        stage_id = pipeline["stages"][0]["id"]
+        in_an_hour = {"kind": "after_delay", "amount": 1, "unit": "hours"}
+        await posted(http, f"/v1/stages/{stage_id}/rules", NOTE | {"timing": in_an_hour})
+
+    answer = await mail_sent(running)
+
+    lead_id = int(answer.removeprefix("2.0.0 Made lead ").split()[0])
+    run = await the_run(running, lead_id)
+    temporal = await Client.connect(f"127.0.0.1:{running.temporal_port}")
+    waiting = await until(temporal.get_workflow_handle(run["workflow_id"]).describe)
+    assert run["workflow_id"] == f"lead-{lead_id}-entry-{run['stage_entry_id']}"
+    assert waiting.status is WorkflowExecutionStatus.RUNNING
+
+
+async def test_moves_are_answered_while_temporal_is_down_and_their_rules_run_when_it_is_back(
+    running: Installation,
+) -> None:
+    os.kill(running.temporal_pid, signal.SIGSTOP)
+    try:
+        async with running.api() as http:
+            item = await moved(http)
+        meanwhile = await tasks(running, item)
+    finally:
+        os.kill(running.temporal_pid, signal.SIGCONT)
+
+    await has_task(running, item)
 
     assert meanwhile == []
 
 
-@on_one_database
-async def test_temporal_killed_is_started_again_and_nothing_is_lost(
-    installation: Installation,
-) -> None:
-    await installation.dev()
-    os.kill(installation.temporal_pid, signal.SIGKILL)
+async def test_temporal_killed_is_started_again_and_nothing_is_lost(running: Installation) -> None:
+    os.kill(running.temporal_pid, signal.SIGKILL)
 
-    async with installation.api() as http:
+    async with running.api() as http:
         item = await moved(http)
 
-    await has_task(installation, item)
+    await has_task(running, item)
+
+
+async def test_a_port_in_use_is_said_with_the_settings_name(running: Installation) -> None:
+    second = await running.start("cli.py", "dev")
+
+    assert await second.wait() == 1
+    assert f"Port {running.api_port} is in use" in running.output()
+    assert "CUEBOOK_API_PORT" in running.output()
 
 
 async def test_what_waits_fires_though_temporals_database_was_deleted(
@@ -230,18 +227,6 @@ async def test_a_worker_killed_between_commit_and_answer_leaves_the_effect_exact
     assert len(await tasks(installation, item)) == 1
 
 
-@on_one_database
-async def test_a_port_in_use_is_said_with_the_settings_name(installation: Installation) -> None:
-    await installation.dev()
-
-    second = await installation.start("cli.py", "dev")
-    status = await second.wait()
-
-    assert status == 1
-    assert f"Port {installation.api_port} is in use" in installation.output()
-    assert "CUEBOOK_API_PORT" in installation.output()
-
-
 async def test_api_and_worker_run_apart_and_another_worker_takes_over_from_a_killed_one(
     postgres_database_url: str, tmp_path: Path, temporal: WorkflowEnvironment
 ) -> None:
@@ -280,15 +265,22 @@ async def apart_tasks(url: str) -> list[Task]:
     return found
 
 
-async def test_sqlite_is_refused_where_api_and_worker_would_be_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", ["api", "worker", "inbound-mail"])
+async def test_sqlite_is_refused_where_api_and_worker_would_be_apart(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'cuebook.db'}"
+    monkeypatch.setenv(variable("database_url"), url)
+
+    with pytest.raises(NotOnSqlite, match="must share one process"):
+        await cuebook(service)
+
+
+async def test_who_is_refused_says_so_in_a_line_and_ends(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'cuebook.db'}"
     async with installed(tmp_path / "home", url) as installation:
-        api = await installation.start("cli.py", "api")
         worker = await installation.start("cli.py", "worker")
         alone = await installation.start("worker.py")
-        intake = await installation.start("cli.py", "inbound-mail")
 
-        statuses = [await each.wait() for each in (api, worker, alone, intake)]
-
-        assert statuses == [1, 1, 1, 1]
-        assert installation.output().count("must share one process") == 4
+        assert [await each.wait() for each in (worker, alone)] == [1, 1]
+        assert installation.output().count("must share one process") == 2

@@ -1,19 +1,21 @@
 """Between any two steps of the protocol something else may happen: nothing is lost or doubled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx2
 import pytest
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import event, func, select, update
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 from temporalio.client import WorkflowExecutionStatus
 
+from models.base import find
 from models.clock import now
 from models.contact import Contact
 from models.database import Database
@@ -23,14 +25,17 @@ from models.installation import Installation, installation
 from models.item import Deal, Invoice, Item, lock_item
 from models.item_type import ItemType
 from models.pipeline import Stage, StageKind, find_stage
+from models.removal import remove_stage
 from models.rule_run import RuleRun, RunState, postpone, run_now, skip
 from models.stage_entry import Cause, StageEntry, lock_run
-from models.task import Task
+from models.task import Task, TaskItem, find_task, set_status
+from models.task_fields import TaskStatus
 from models.telling import LEASE
 from models.trigger import Trigger, TriggerCheck, TriggerOutcome
 from models.trigger_call import call_triggers
 from models.user import User
 from tests.factories import (
+    BROKEN,
     IN_AN_HOUR,
     a_deal,
     a_pipeline,
@@ -41,17 +46,12 @@ from tests.factories import (
     rules_of,
 )
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_postgres, somebody_waits
 from tests.fixtures.runner import Runner
 from tests.fixtures.scene import Gate, Scene, until
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 AN_HOUR = timedelta(hours=1)
-WAITS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND datname = current_database()
-"""
-"""How many transactions of this database have to wait for another."""
-
 Answer = TypeVar("Answer")
 
 
@@ -355,7 +355,7 @@ async def test_trigger_moves_while_a_run_of_the_old_entry_is_under_way(scene: Sc
     gate = Gate("commit/reply")
     async with scene.worker(gate):
         await gate.reached.wait()
-        await call(scene, way.first.item_id, "go")
+        await call(scene.database, way.first.item_id, "go")
         gate.open.set()
         await settle(scene)
 
@@ -366,13 +366,11 @@ async def test_trigger_moves_while_a_run_of_the_old_entry_is_under_way(scene: Sc
     assert await way.said() == [MOVED_TO_WON]
 
 
-async def test_a_broken_trigger_never_fails_anyones_move(
-    mover: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    named = {"field": "deal.title", "operator": "not empty"}
-    way = await Way.of(scene, {"action": mover, "params": {}}, conditions=named)
+async def test_a_broken_trigger_never_fails_anyones_move(mover: str, scene: Scene) -> None:
+    way = await Way.of(scene, {"action": mover, "params": {}})
+    async with scene.database.transaction() as session:
+        a_rule(session, await find_stage(session, way.trigger.stage_id), timing=BROKEN)
     await scene.relay().tell_once()
-    monkeypatch.setattr("models.triggering.facts_of", Broken())
     async with scene.worker():
         await scene.ends(way.first.id, COMPLETED)
         await settle(scene)
@@ -383,8 +381,36 @@ async def test_a_broken_trigger_never_fails_anyones_move(
     assert await way.noted() == ["In Done"]
 
 
-on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 """For what cannot happen on SQLite, where one transaction writes at a time."""
+
+
+@on_postgres
+async def test_nothing_is_moved_to_a_stage_that_somebody_deletes_at_once(
+    database: Database,
+) -> None:
+    async with database.transaction() as session:
+        new, won = a_pipeline(session, "New", "Won")
+        trigger = a_trigger(session, won)
+        deal, _ = await a_deal(session, new)
+
+    async with database.transaction() as session:
+        await remove_stage(session, await find(session, Stage, won.id, lock=True))
+        await session.flush()
+        calling = asyncio.create_task(call(database, deal.id, "go"))
+        await until(lambda: somebody_waits(database))
+    await calling
+
+    assert await stand(database) == [("Lathe", "New")]
+    (check,) = await all_of(database, TriggerCheck)
+    assert (check.trigger_id, check.outcome) == (trigger.id, TriggerOutcome.REFUSED)
+    assert check.reason == f"There is no stage {won.id}."
+
+
+async def watch_tasks(company: SmallCompany, api: httpx2.AsyncClient, *stage_ids: int) -> None:
+    """Let items move to each of these stages as a task of theirs is completed."""
+    trigger = {"type": "task_status", "settings": {"status": "completed"}}
+    for stage_id in stage_ids:
+        company.made(await api.post(f"/v1/stages/{stage_id}/triggers", json=trigger))
 
 
 @on_postgres
@@ -392,9 +418,7 @@ async def test_two_tasks_completed_at_once_that_both_want_to_move(
     company: SmallCompany, api: httpx2.AsyncClient
 ) -> None:
     _, done, won = await company.pipeline("New", "Done", "Won")
-    for stage_id in (done, won):
-        trigger = {"type": "task_status", "settings": {"status": "completed"}}
-        company.made(await api.post(f"/v1/stages/{stage_id}/triggers", json=trigger))
+    await watch_tasks(company, api, done, won)
     deal = await company.deal()
     task = {"title": "Prepare the invoice", "item_id": deal["id"]}
     tasks = [company.made(await api.post("/v1/tasks", json=task)) for _ in range(2)]
@@ -417,6 +441,23 @@ async def test_two_tasks_completed_at_once_that_both_want_to_move(
     assert len(stays) == 3
 
 
+@contextmanager
+def one_is_ended(database: Database) -> Iterator[None]:
+    """Expect that PostgreSQL ends one transaction within the block for the sake of another."""
+    lost: list[str] = []
+
+    def note(context: ExceptionContext) -> None:
+        lost.append(str(getattr(context.original_exception, "sqlstate", "")))
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "handle_error", note)
+    try:
+        yield
+    finally:
+        event.remove(engine, "handle_error", note)
+    assert lost == ["40P01"]
+
+
 async def cross(database: Database, invoice: Item, pay: Callable[[], Awaitable[Answer]]) -> Answer:
     """Let one transaction lock a deal and its invoice, while another pays the invoice.
 
@@ -424,31 +465,17 @@ async def cross(database: Database, invoice: Item, pay: Callable[[], Awaitable[A
     wants the invoice: so PostgreSQL must end one of both.
     """
     paying: list[asyncio.Task[Answer]] = []
-    lost: list[str] = []
-
-    def note(context: ExceptionContext) -> None:
-        lost.append(str(getattr(context.original_exception, "sqlstate", "")))
-
-    async def has_to_wait() -> bool:
-        async with database.reading() as session:
-            return bool(await session.scalar(text(WAITS)))
 
     async def work(session: AsyncSession) -> None:
         deal = await lock_item(session, invoice.source_item_id or 0)
         if not paying:
             paying.append(asyncio.ensure_future(pay()))
-            await until(has_to_wait)
+            await until(lambda: somebody_waits(database))
         (await lock_item(session, invoice.id)).title = deal.title = "Seen"
 
-    engine = database.engine.sync_engine
-    event.listen(engine, "handle_error", note)
-    try:
+    with one_is_ended(database):
         await database.tried(work)
-        answer = await paying[0]
-    finally:
-        event.remove(engine, "handle_error", note)
-    assert lost == ["40P01"]
-    return answer
+        return await paying[0]
 
 
 async def stand(database: Database) -> list[tuple[str, str]]:
@@ -500,6 +527,45 @@ async def test_a_rule_that_pays_and_a_change_of_the_deal_at_once_both_succeed(
 
     assert run.state is RunState.DONE, run.outcome
     assert await stand(database) == [("Seen", "Won"), ("Seen", "Paid")]
+
+
+async def complete(database: Database, task: Task, mine: asyncio.Event, its: asyncio.Event) -> None:
+    """Complete a task as a rule of its item does, once another has come as far."""
+
+    async def work(session: AsyncSession) -> None:
+        await lock_item(session, task.item_id or 0)
+        locked = await find_task(session, task.id, lock=True)
+        await set_status(session, locked, TaskStatus.COMPLETED, Cause.client())
+        mine.set()
+        await its.wait()
+
+    await database.tried(work)
+
+
+@on_postgres
+async def test_two_tasks_tied_to_the_deals_of_each_other_both_move_both(
+    database: Database,
+) -> None:
+    async with database.transaction() as session:
+        new, won = a_pipeline(session, "New", "Won")
+        a_trigger(session, won, "task_status")
+        deals = [(await a_deal(session, new))[0] for _ in range(2)]
+        tasks = [
+            Task(title="Call", item=one, people=[], further_items=[TaskItem(item_id=other.id)])
+            for one, other in (deals, deals[::-1])
+        ]
+        session.add_all(tasks)
+    first, second = asyncio.Event(), asyncio.Event()
+
+    with one_is_ended(database):
+        await asyncio.gather(
+            complete(database, tasks[0], first, second),
+            complete(database, tasks[1], second, first),
+        )
+
+    assert await stand(database) == [("Lathe", "Won"), ("Lathe", "Won")]
+    said = [check.outcome for check in await all_of(database, TriggerCheck)]
+    assert said == [TriggerOutcome.MOVED] * 2 + [TriggerOutcome.STANDS_THERE] * 2
 
 
 async def test_two_spam_deals_of_one_contact_at_once(scene: Scene) -> None:
@@ -680,9 +746,9 @@ class Broken:
         raise OSError("disk on fire")
 
 
-async def call(scene: Scene, item_id: int, code: str) -> None:
+async def call(database: Database, item_id: int, code: str) -> None:
     """Call the triggers of an item, as another system does."""
-    async with scene.database.transaction() as session:
+    async with database.transaction() as session:
         person = (await session.scalars(select(User).limit(1))).one()
         await call_triggers(session, await lock_item(session, item_id), code, person)
 

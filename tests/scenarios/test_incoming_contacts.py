@@ -1,10 +1,13 @@
 """Who gets in touch: clients, people whom nobody knows yet, and those whom nobody wants to hear."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import aiosmtplib
 import pytest
 
+from inbound_mail import Listener, taking_mail
 from models.settings import Settings
 from tests.fixtures.mail import MailServer
 from tests.fixtures.world import World
@@ -17,8 +20,8 @@ NO_ANSWER = {"field": "wait.ended_by", "operator": "=", "value": "time"}
 
 @pytest.fixture
 def settings(mail_server: MailServer) -> Settings:
-    """Mail leaves, through the server of the test."""
-    return Settings(public_url="http://crm.example", **mail_server.settings)
+    """Mail leaves, through the server of the test, and comes in at a port of its own."""
+    return Settings(public_url="http://crm.example", inbound_mail_port=0, **mail_server.settings)
 
 
 @pytest.fixture
@@ -29,14 +32,38 @@ async def firm(world: World) -> World:
     return world
 
 
-async def mail(firm: World, sender: str, message_id: str, **headers: str) -> Any:
-    """Hand in a mail of somebody."""
+@pytest.fixture
+async def listener(world: World, settings: Settings) -> AsyncIterator[Listener]:
+    """Where the mail server of the firm passes on what arrives."""
+    async with taking_mail(world.database, settings) as made:
+        yield made
+
+
+def a_mail(sender: str, message_id: str, headers: dict[str, str]) -> bytes:
     head = {"From": sender, "Subject": "The roof", "Message-ID": message_id} | headers
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    answer = await firm.http.post("/v1/inbound/emails", content=f"{lines}\r\nHello\r\n".encode())
+    return f"{lines}\r\nHello\r\n".encode()
+
+
+async def mail(firm: World, sender: str, message_id: str, **headers: str) -> Any:
+    """Hand in a mail of somebody over HTTP; return what came of it."""
+    content = a_mail(sender, message_id, headers)
+    answer = await firm.http.post("/v1/inbound/emails", content=content)
     assert answer.is_success, answer.text
     await firm.settle()
     return answer.json()
+
+
+async def mail_by_smtp(firm: World, listener: Listener, sender: str, message_id: str) -> str:
+    """Pass on a mail of somebody as mail servers do; return what they are answered."""
+    server = aiosmtplib.SMTP(
+        hostname="127.0.0.1", port=listener.port, use_tls=False, start_tls=False
+    )
+    async with server:
+        content = a_mail(sender, message_id, {})
+        _, answer = await server.sendmail(sender, ["crm@firm.example"], content)
+    await firm.settle()
+    return answer
 
 
 async def rows(firm: World, path: str) -> list[Any]:
@@ -87,17 +114,18 @@ async def write_to_pat(firm: World, mail_server: MailServer) -> tuple[Any, str]:
 
 
 async def test_a_partner_on_the_list_is_not_recorded_but_still_written_to(
-    firm: World, mail_server: MailServer
+    firm: World, mail_server: MailServer, listener: Listener
 ) -> None:
     await firm.post(
         "/v1/exclusions", {"kind": "email", "value": PARTNER.upper(), "comment": "Writes a lot"}
     )
 
     deal, _ = await write_to_pat(firm, mail_server)
-    received = await mail(firm, PARTNER, "<1@partner.example>")
+    answer = await mail_by_smtp(firm, listener, PARTNER, "<1@partner.example>")
 
     assert [arrived.recipients for arrived in mail_server.arrived] == [[PARTNER]]
-    assert received["outcome"] == "excluded"
+    assert answer == "2.0.0 The sender is on the exceptions list: nothing of it was kept."
+    assert await rows(firm, "/v1/inbound") == []
     [noted] = await rows(firm, f"/v1/crm-activities?item_id={deal['id']}")
     assert noted["direction"] == "outgoing"
 
@@ -117,7 +145,9 @@ async def test_a_reply_is_recorded_with_its_deal_even_from_the_list(
     assert noted == {"Our offer", "The roof"}
 
 
-async def test_somebody_new_becomes_a_lead_and_the_rules_of_its_stage_run(firm: World) -> None:
+async def test_somebody_new_becomes_a_lead_and_the_rules_of_its_stage_run(
+    firm: World, listener: Listener
+) -> None:
     await firm.rule(
         firm.stages["Incoming"],
         "create_task",
@@ -127,9 +157,10 @@ async def test_somebody_new_becomes_a_lead_and_the_rules_of_its_stage_run(firm: 
         },
     )
 
-    received = await mail(firm, "Ida Hill <ida@hill.example>", "<1@hill.example>")
+    answer = await mail_by_smtp(firm, listener, "Ida Hill <ida@hill.example>", "<1@hill.example>")
 
-    lead = await firm.get(f"/v1/leads/{received['lead_id']}")
+    [lead] = await rows(firm, "/v1/leads")
+    assert answer == f"2.0.0 Made lead {lead['id']} of somebody who was unknown."
     assert (lead["title"], lead["first_name"], lead["emails"]) == (
         "The roof",
         "Ida",
