@@ -260,7 +260,8 @@ def recorded() -> Mapping[str, Any]:
 class CuebookApi(FastAPI):
     """Serves its document completed, and each request under an id, faults of its own included."""
 
-    _making = Lock()
+    making = Lock()
+    """Held while the document is made."""
 
     def setup(self) -> None:
         """Serve the document, made by a thread: that takes a second, in which others are served."""
@@ -274,7 +275,7 @@ class CuebookApi(FastAPI):
         return Requests(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
-        with self._making:
+        with self.making:
             known = self.openapi_schema
             document = super().openapi()
             return document if document is known else completed(document, self.routes)

@@ -11,6 +11,7 @@ from models.stage_entry import StageEntry
 from models.timeline import TimelineComment
 from models.user import User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -90,6 +91,7 @@ async def test_a_comment_longer_than_people_may_write_is_cut(
     assert comment.text == "x" * 19_999 + "…"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

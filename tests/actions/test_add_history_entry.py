@@ -12,6 +12,7 @@ from models.stage_entry import StageEntry
 from models.timeline import TimelineComment, TimelineKind, timeline_of
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -113,6 +114,7 @@ async def test_leads_have_a_history_too(database: Database, runner: Runner) -> N
     assert (line.text, line.item_type) == ("A call came in.", ItemType.LEAD)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

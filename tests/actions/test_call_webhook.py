@@ -20,6 +20,7 @@ from models.rule_run import FAULT_PAUSES, RuleRun, RunState
 from models.settings import Settings
 from models.stage_entry import StageEntry
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused, rules_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.hooks import Receiver, said
 from tests.fixtures.runner import Runner
 
@@ -308,6 +309,7 @@ async def won(database: Database) -> Stage:
     return stage
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -345,6 +347,7 @@ async def test_a_url_that_could_lead_anywhere_is_refused(
     assert reason in problems["/params/url"]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("body", "field", "reason"),
     [
@@ -374,6 +377,7 @@ async def test_a_body_that_could_not_be_json_is_refused(
     assert reason in problems[field]
 
 
+@on_one_database
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64", "x" * 501])
 async def test_a_secret_that_is_none_is_refused_and_not_repeated(
     database: Database, won: Stage, secret: str

@@ -326,6 +326,7 @@ async def test_it_is_for_leads_too(database: Database, runner: Runner, team: lis
     assert run.outcome == "Ann is responsible now."
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

@@ -18,6 +18,7 @@ from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, CauseKind, StageEntry
 from models.user import User
 from tests.factories import IN_AN_HOUR, a_deal, a_lead, a_pipeline, a_rule, all_of, rules_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -177,6 +178,7 @@ async def test_a_stage_that_is_not_there_is_refused(
     }
 
 
+@on_one_database
 @pytest.mark.parametrize("unhindered", [True, False])
 async def test_its_own_stage_is_refused(
     database: Database, stages: list[Stage], *, unhindered: bool

@@ -15,6 +15,7 @@ from models.task_edit import add_task
 from models.task_fields import TaskStatus
 from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -203,6 +204,7 @@ async def test_nothing_to_complete_is_said(
     assert run.result == {"count": 0, "titles": ""}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

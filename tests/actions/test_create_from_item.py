@@ -26,6 +26,7 @@ from models.task import Task
 from models.task_fields import TaskStatus
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 WHOLE = (selectinload(Item.product_rows), selectinload(Item.further_contacts))
@@ -542,6 +543,7 @@ async def test_nobody_responsible_is_planned_for_nobody(
     assert await all_of(database, Notification) == []
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "problems"),
     [

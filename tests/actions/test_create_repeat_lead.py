@@ -18,6 +18,7 @@ from models.rule_run import RunState
 from models.stage_entry import CauseKind, StageEntry
 from models.user import User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -232,6 +233,7 @@ async def test_a_rule_that_says_nothing_else_is_saved_with_the_usual_title(
     }
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

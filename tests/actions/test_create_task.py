@@ -32,6 +32,7 @@ from tests.factories import (
     refused,
     rules_of,
 )
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 NOON = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
@@ -562,6 +563,7 @@ async def test_the_item_itself_does_not_change(database: Database, runner: Runne
     assert after.version == before.version
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

@@ -15,6 +15,7 @@ from models.item_type import ItemType
 from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -126,6 +127,7 @@ async def test_it_is_for_leads_too(database: Database, runner: Runner) -> None:
     assert (await the_company(database)).address == "A call"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("field", "value", "at", "reason"),
     [

@@ -22,6 +22,7 @@ from models.rule_run import RunState
 from models.stage_entry import Cause, StageEntry, load_entry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 
@@ -247,6 +248,7 @@ async def test_it_is_for_quotes_too(database: Database, runner: Runner) -> None:
     assert (await the_contact(database)).position == "Offer"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("field", "value", "at", "reason"),
     [

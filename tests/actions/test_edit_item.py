@@ -30,6 +30,7 @@ from models.rule_run import RuleRun, RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused, rules_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 NOW = datetime(2027, 3, 31, 22, 30, tzinfo=UTC)
@@ -504,6 +505,7 @@ async def test_a_custom_field_that_is_gone_fails_naming_it(
     assert run.outcome == "unknown field deal.custom.gone, did you mean deal.comments?"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("field", "value", "at", "reason"),
     [

@@ -228,6 +228,7 @@ async def test_a_field_that_is_gone_fails_naming_it(
     )
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

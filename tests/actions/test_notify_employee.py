@@ -12,6 +12,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.mail import MailServer
 from tests.fixtures.runner import Runner
 
@@ -123,6 +124,7 @@ async def test_it_is_for_leads_too(database: Database, runner: Runner) -> None:
     assert notice.text == "A call"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

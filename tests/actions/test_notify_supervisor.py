@@ -18,6 +18,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.mail import MailServer
 from tests.fixtures.runner import Runner
 
@@ -275,6 +276,7 @@ async def test_when_nobody_has_an_address_it_is_done_by_notifying(
     )
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

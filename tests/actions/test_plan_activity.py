@@ -14,6 +14,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 MORNING = datetime(2027, 8, 2, 9, 0, tzinfo=UTC)
@@ -152,6 +153,7 @@ async def test_a_rule_on_anything_may_have_it(database: Database, item_type: Ite
     }
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

@@ -24,6 +24,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 MORNING = datetime(2027, 8, 2, 9, 0, tzinfo=UTC)
@@ -315,6 +316,7 @@ async def test_nobody_is_notified_but_by_reminders(database: Database, runner: R
     assert await all_of(database, Notification) == []
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

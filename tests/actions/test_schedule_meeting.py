@@ -13,6 +13,7 @@ from models.rule_run import RunState
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 MORNING = datetime(2027, 8, 2, 9, 0, tzinfo=UTC)
@@ -98,6 +99,7 @@ async def test_an_hour_on_the_clock_may_end_at_another_hour_of_the_day(
     assert meeting.ends_at == datetime(2027, 3, 28, 2, 30, tzinfo=UTC)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

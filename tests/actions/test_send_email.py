@@ -29,6 +29,7 @@ from models.rule_run import RuleRun, RunState, retry
 from models.stage_entry import StageEntry, lock_entry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.documents import a_template
 from tests.fixtures.mail import MailServer
 from tests.fixtures.runner import Runner
@@ -494,6 +495,7 @@ async def test_a_client_in_the_recycle_bin_is_none(database: Database, runner: R
     assert delivery.recipient == "firm@x.example"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

@@ -18,6 +18,7 @@ from models.settings import Settings
 from models.stage_entry import StageEntry
 from models.user import User
 from tests.factories import a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.mail import Answer, HttpServer
 from tests.fixtures.runner import Runner
 
@@ -263,6 +264,7 @@ async def test_without_a_number_it_fails_with_the_reason(
     assert (run.state, run.outcome) == (RunState.FAILED, reason.format(contact=contact.id))
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

@@ -22,6 +22,7 @@ from models.timeline import add_comment
 from models.user import Role, User
 from models.wait import WaitEnd, end_wait, end_waits, waits_of
 from tests.factories import IN_AN_HOUR, a_deal, a_lead, a_pipeline, a_rule, all_of, refused
+from tests.fixtures.database import on_one_database
 from tests.fixtures.runner import Runner
 
 NOON = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
@@ -246,6 +247,7 @@ async def test_it_follows_the_date_that_it_lasts_until(
     assert (run.state, run.due_at) == (RunState.IN_PROGRESS, due_at)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("close_date", "reason"),
     [
@@ -330,6 +332,7 @@ async def test_leads_wait_too(database: Database, runner: Runner) -> None:
     assert run.state is RunState.IN_PROGRESS
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("params", "field", "reason"),
     [

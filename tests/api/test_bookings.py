@@ -18,6 +18,7 @@ from models.settings import Settings
 from models.user import User
 from tests.factories import a_deal, all_of
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 from tests.fixtures.world import served
 
 BOOKINGS = "/v1/bookings"
@@ -150,6 +151,7 @@ async def test_a_booking_is_moved_and_cancelled_and_its_field_follows(
     assert await yard.field(deal) is None
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field", "reason"),
     [
@@ -288,6 +290,7 @@ async def test_a_long_time_has_more_slots_than_one_answer(
     assert rest["slots"][0]["starts_at"] >= first["slots"][-1]["ends_at"]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("asked", "field"),
     [

@@ -7,6 +7,7 @@ import pytest
 
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 COMPANIES = "/v1/companies"
 
@@ -132,6 +133,7 @@ async def test_of_many_uses_the_first_are_named(
     assert deleted.json()["detail"].endswith(" and 2 more.")
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -9,6 +9,7 @@ from models.contact import Contact
 from models.contact_point import ContactPoint, ContactPointKind
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 CONTACTS = "/v1/contacts"
 
@@ -151,6 +152,7 @@ async def test_a_deal_in_the_recycle_bin_uses_nobody(
     assert deleted.status_code == 204
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -18,6 +18,7 @@ from api.routing import Route
 from models.item_type import ItemType
 from models.user import Reach, Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 from tests.fixtures.documents import OFFER
 
 NOT_SHARED = {
@@ -208,6 +209,7 @@ def test_each_thing_that_can_be_changed_is_tried_here(one_app: FastAPI) -> None:
     assert changed == {thing.path for thing in THINGS} | {"/v1/installation"}
 
 
+@on_one_database
 @each_thing
 async def test_a_change_needs_the_version_that_was_read(
     api: httpx2.AsyncClient, company: SmallCompany, thing: Thing
@@ -229,6 +231,7 @@ async def test_a_change_needs_the_version_that_was_read(
     assert late.headers["etag"] == first.headers["etag"] != seen
 
 
+@on_one_database
 @each_thing
 async def test_who_has_the_present_version_may_delete(
     api: httpx2.AsyncClient, company: SmallCompany, thing: Thing
@@ -241,6 +244,7 @@ async def test_who_has_the_present_version_may_delete(
     assert answer.status_code == 204
 
 
+@on_one_database
 @each_thing
 async def test_a_change_that_changes_nothing_keeps_the_version(
     api: httpx2.AsyncClient, company: SmallCompany, thing: Thing
@@ -254,6 +258,7 @@ async def test_a_change_that_changes_nothing_keeps_the_version(
     assert again.json() == changed.json()
 
 
+@on_one_database
 @each_thing
 async def test_what_somebody_has_already_is_not_sent_again(
     api: httpx2.AsyncClient, company: SmallCompany, thing: Thing
@@ -507,6 +512,7 @@ async def test_the_end_of_a_page_belongs_to_its_order(
     assert [each["field"] for each in other.json()["errors"]] == ["/after"]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "key",
     [

@@ -15,6 +15,7 @@ from models.reminders import Reminder
 from models.user import Reach, User
 from tests.factories import all_of
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 PATH = "/v1/crm-activities"
 NOW = datetime(2027, 8, 2, 9, 0, tzinfo=UTC)
@@ -423,6 +424,7 @@ async def test_history_has_one_row_for_each_thing_that_was_done(
     assert kept.revised_at == NOW
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [
@@ -456,6 +458,7 @@ async def test_what_cannot_be_is_refused_by_field(
     assert [error["field"] for error in changed.json()["errors"]] == [field]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [
@@ -530,6 +533,7 @@ async def test_a_thousand_minutes_more_change_no_other_reminder(
     ]
 
 
+@on_one_database
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 async def test_a_moment_that_is_no_day_everywhere_is_refused(
     api: httpx2.AsyncClient, deal: Any, moment: str

@@ -12,6 +12,7 @@ from models.item import Item
 from models.item_type import ItemType
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 SIZES = ["Small", "Medium", "Large"]
 
@@ -423,6 +424,7 @@ async def test_leads_are_found_too_and_page_by_page(
 INJECTED = "x') OR true --"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("query", "field", "reason"),
     [
@@ -465,6 +467,7 @@ async def test_what_cannot_be_asked_is_refused_in_the_same_words(
     assert problems(answer) == {field: reason}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "query",
     ["custom=x", "custom[]=x", "custom[note=x", "custom[due][above]=x", "custom[a][b][c]=x"],

@@ -11,6 +11,7 @@ from models.contact import Contact
 from models.item_type import ItemType
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 
 async def history(api: httpx2.AsyncClient, deal: Any, kind: str) -> list[tuple[Any, ...]]:
@@ -72,6 +73,7 @@ async def test_a_deal_may_begin_in_a_pipeline_or_stage_of_choice(company: SmallC
     assert by_pipeline["stage_id"] == first
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [

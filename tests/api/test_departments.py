@@ -7,6 +7,7 @@ import pytest
 
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 DEPARTMENTS = "/v1/departments"
 
@@ -123,6 +124,7 @@ async def test_a_head_who_has_left_meanwhile_does_not_stand_in_the_way(
     assert changed.json() == sales | {"name": "Selling", "version": 2}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

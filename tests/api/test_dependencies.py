@@ -14,6 +14,7 @@ from models.database import Database
 from models.exclusion import Exclusion, ExclusionKind
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 
 def spam() -> Exclusion:
@@ -131,6 +132,7 @@ async def test_a_full_last_page_has_no_next(api: httpx2.AsyncClient, company: Sm
     assert page["next"] is None
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -151,6 +153,7 @@ async def test_a_page_that_is_none_is_refused(
     assert answer.json()["errors"][0]["field"] == f"/{field}"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("path", "key"),
     [

@@ -11,6 +11,7 @@ from documents.shape import LARGEST_TEMPLATE
 from models.document import DOCX_TYPE
 from models.document_template import written_number
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 from tests.fixtures.documents import OFFER
 from tests.fixtures.docx import docx_of, product_table
 from tests.fixtures.mail import until_true
@@ -65,6 +66,7 @@ async def test_everything_that_is_wrong_with_a_file_is_named(
     assert "row.prise, did you mean row.price?" in told
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
@@ -134,6 +136,7 @@ async def test_what_is_wrong_with_the_query_is_told_once(api: httpx2.AsyncClient
     assert [each["field"] for each in answer.json()["errors"]] == ["/name"]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("number_format", "reason"),
     [

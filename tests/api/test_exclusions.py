@@ -15,6 +15,7 @@ from models.recycle_bin import delete_client, delete_item
 from models.stage_entry import Cause, lock_run
 from models.user import Reach, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 NO_VALUES = b"kind,comment\nphone,\n"
 
@@ -84,6 +85,7 @@ async def agent(database: Database) -> User:
     return tom
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("kind", "value"),
     [("phone", "none"), ("email", "spam"), ("domain", "not a domain"), ("domain", "")],
@@ -191,6 +193,7 @@ async def test_a_look_says_who_is_not(api: httpx2.AsyncClient) -> None:
     }
 
 
+@on_one_database
 @pytest.mark.parametrize("asked", [{"phone": "none"}, {"email": "anna"}])
 async def test_a_look_at_what_is_no_address_is_refused(
     api: httpx2.AsyncClient, asked: dict[str, str]
@@ -309,6 +312,7 @@ async def test_a_long_list_is_imported_at_once(api: httpx2.AsyncClient) -> None:
     assert (came["added"], came["present"], came["unread"]) == (1200, 0, [])
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("content", "kind", "reason"),
     [

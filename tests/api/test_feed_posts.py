@@ -11,6 +11,7 @@ from models.notification import Notification
 from models.user import User
 from tests.factories import all_of
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 FEED = "/v1/feed-posts"
 
@@ -205,6 +206,7 @@ async def test_a_post_of_an_item_out_of_reach_is_refused(
     assert answer.status_code == 403
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -10,6 +10,7 @@ from models.fields import FieldKind
 from models.item_type import ItemType
 from models.user import User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 PATH = "/v1/field-definitions"
 ONE_MORE = {"item_type": "deal", "name": "more", "title": "More", "kind": "text"}
@@ -90,6 +91,7 @@ async def test_a_new_field_stands_below_the_others_of_its_type(company: SmallCom
     assert (below["position"], elsewhere["position"]) == (6, 0)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("said", "field"),
     [

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from models.settings import Settings
 from models.user import Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 MAIL = b"From: Anna Berg <anna@berg.example>\r\nSubject: Roof\r\nMessage-ID: <1@b>\r\n\r\nHello\r\n"
 CALL = {"id": "815", "phone": "030 1234567", "started_at": "2021-08-04T09:00:00Z", "seconds": 90}
@@ -205,6 +206,7 @@ async def test_what_came_in_is_found_by_its_sender_however_they_are_written(
     assert listed["items"] == found
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("kind", "body", "field"),
     [
@@ -238,6 +240,7 @@ async def test_what_cannot_be_taken_is_refused_by_its_field(
     assert (await api.get("/v1/inbound")).json()["items"] == []
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("kind", "body", "other", "said"),
     [

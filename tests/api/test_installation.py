@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from models.contact_point import ContactPoint
 from models.database import Database
+from tests.fixtures.database import on_one_database
 
 HOME = "/v1/installation"
 
@@ -72,6 +73,7 @@ async def test_phones_without_a_prefix_are_of_the_companys_country(
     assert kept.all() == ["+49301234567", "+43301234567"]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

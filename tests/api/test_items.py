@@ -8,7 +8,7 @@ import pytest
 from models.database import Database
 from models.user import User
 from tests.fixtures.api import SmallCompany
-from tests.fixtures.database import counted
+from tests.fixtures.database import counted, on_one_database
 from tests.fixtures.runner import Runner
 
 IN_A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
@@ -63,6 +63,7 @@ async def test_a_move_is_cheap(company: SmallCompany, database: Database) -> Non
     assert len(spoken) <= MOST_STATEMENTS_OF_A_MOVE, "\n".join(spoken)
 
 
+@on_one_database
 @pytest.mark.parametrize(("stage", "status"), [(999, 422), (0, 422), ("x", 422), (None, 422)])
 async def test_a_move_to_nowhere_is_refused(
     company: SmallCompany, api: httpx2.AsyncClient, stage: object, status: int

@@ -12,6 +12,7 @@ from models.database import Database
 from models.installation import installation
 from models.user import Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 POLISH = {"Accept-Language": "pl"}
 
@@ -123,6 +124,7 @@ async def test_what_programs_read_is_the_same_in_every_language(api: httpx2.Asyn
     assert (priority["enum"], priority["default"]) == (["low", "normal", "high"], "normal")
 
 
+@on_one_database
 @pytest.mark.parametrize("code", sorted(all_actions()))
 async def test_every_field_of_a_form_has_a_title_in_the_readers_language(
     api: httpx2.AsyncClient, code: str

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 PIPELINES = "/v1/pipelines"
 SALES = {
@@ -76,6 +77,7 @@ async def test_a_pipeline_with_items_stays(api: httpx2.AsyncClient, company: Sma
     assert deleted.json()["detail"] == f"Pipeline {sales['id']} «Sales» is still used: 2 items."
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

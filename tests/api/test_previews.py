@@ -15,6 +15,7 @@ from models.item_type import ItemType
 from models.rule_run import RuleRun, RunState
 from models.user import User
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 AMOUNT = {"field": "deal.amount", "operator": ">", "value": 1000}
 
@@ -92,6 +93,7 @@ async def test_all_problems_of_a_text_are_told_with_their_place(
     ]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("said", "field"),
     [
@@ -180,6 +182,7 @@ async def test_all_problems_of_conditions_are_told_with_their_place(
     ]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("conditions", "field"),
     [

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 PRODUCTS = "/v1/products"
 
@@ -94,6 +95,7 @@ async def test_what_was_sold_stays_when_the_product_changes_or_goes(
     assert changed.json()["product_rows"] == kept
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("row", "field", "reason"),
     [
@@ -131,6 +133,7 @@ async def test_a_product_without_price_needs_one_in_the_deal(
     ]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [({"name": ""}, "/name"), ({"price": "-1"}, "/price"), ({"currency": "XXQ"}, "/currency")],

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 RESOURCES = "/v1/resources"
 
@@ -39,6 +40,7 @@ async def test_only_what_is_sent_changes(api: httpx2.AsyncClient) -> None:
     assert changed.json() == crane | {"working_hours": None, "version": 2}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field", "reason"),
     [

@@ -17,6 +17,7 @@ from models.exclusion import Exclusion, ExclusionKind
 from models.kept_answer import KEPT_FOR, forget_answers
 from models.user import Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 ONE = {KEY_HEADER: "one"}
 
@@ -99,6 +100,7 @@ async def test_a_key_is_for_one_request_only(
     assert [each["field"] for each in answer.json()["errors"]] == [f"/{KEY_HEADER}"]
 
 
+@on_one_database
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256])
 async def test_a_key_that_can_be_none_is_refused(api: httpx2.AsyncClient, key: str) -> None:
     answer = await api.post("/v1/deals", json={"title": "Roof"}, headers={KEY_HEADER: key})

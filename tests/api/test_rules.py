@@ -8,6 +8,7 @@ import pytest
 
 from models.item_type import ItemType
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 IN_A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
 
@@ -66,6 +67,7 @@ async def test_the_least_that_can_be_said_runs_at_once_below_the_others(
     assert [(rule["title"], rule["position"]) for rule in listed] == [("First", 0), ("Second", 1)]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("said", "field"),
     [

@@ -10,6 +10,7 @@ from models.database import Database
 from models.rule_run import RunState, finish_run, record_fault
 from models.stage_entry import lock_run
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 IN_A_DAY = {"kind": "after_delay", "amount": 1, "unit": "days"}
 
@@ -62,6 +63,7 @@ async def test_postpone_lets_it_wait_longer(run: Any, api: httpx2.AsyncClient) -
     assert await versions(api, run) == (2, 0)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "until", ["2020-01-01T00:00Z", "2999-01-01T00:00", "soon", None, "9999-12-31T23:59-12:00"]
 )

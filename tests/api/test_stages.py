@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.fixtures.api import SmallCompany
+from tests.fixtures.database import on_one_database
 
 STAGES = "/v1/stages"
 LATER = {"kind": "after_delay", "amount": 1, "unit": "days"}
@@ -146,6 +147,7 @@ async def test_a_stage_whose_rules_still_wait_for_items_that_have_left_stays(
     )
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -15,7 +15,7 @@ from models.task import Task
 from models.task_fields import TaskStatus
 from models.user import User
 from tests.fixtures.api import SmallCompany
-from tests.fixtures.database import on_postgres, somebody_waits
+from tests.fixtures.database import on_one_database, on_postgres, somebody_waits
 from tests.fixtures.scene import until
 
 TASKS = "/v1/tasks"
@@ -190,6 +190,7 @@ async def test_a_new_task_may_begin_in_any_status(
     assert (made["completed_at"] is not None) is (status is TaskStatus.COMPLETED)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("present", "wanted", "possible"),
     [
@@ -228,6 +229,7 @@ async def asked(api: httpx2.AsyncClient, path: str, status: str) -> tuple[int, s
     return answer.status_code, (await api.get(path)).json()["status"]
 
 
+@on_one_database
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=st.sampled_from([*map(str, TaskStatus)]),
@@ -351,6 +353,7 @@ async def test_tasks_are_not_tied_to_what_is_in_the_recycle_bin(
     assert answer_of_further.json()["errors"][0]["field"] == "/further_item_ids/0"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -8,6 +8,7 @@ import pytest
 
 from models.user import Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 TOKENS = "/v1/tokens"
 PAST = "2020-01-01T00:00:00Z"
@@ -157,6 +158,7 @@ async def test_tokens_come_in_pages(api: httpx2.AsyncClient) -> None:
     assert second["next"] is None
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

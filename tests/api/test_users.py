@@ -8,6 +8,7 @@ import pytest
 
 from models.user import Role, User
 from tests.fixtures.api import SignIn, SmallCompany
+from tests.fixtures.database import on_one_database
 
 USERS = "/v1/users"
 
@@ -59,6 +60,7 @@ async def test_a_user_reads_as_created(api: httpx2.AsyncClient) -> None:
     }
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [
@@ -165,6 +167,7 @@ async def test_nobody_above_is_said(api: httpx2.AsyncClient, admin: User) -> Non
     assert above.json()["detail"] == "Nobody is above Ada Admin, or they are all away."
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("sent", "field"),
     [

@@ -27,7 +27,7 @@ from models.rule_run import RuleRun
 from models.stage_entry import Cause
 from models.user import Role, User
 from tests.factories import a_deal, a_pipeline, a_rule, all_of
-from tests.fixtures.database import on_postgres, somebody_waits
+from tests.fixtures.database import on_one_database, on_postgres, somebody_waits
 from tests.fixtures.scene import until
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -187,6 +187,7 @@ async def test_one_booking_may_begin_when_another_ends(yard: Yard, hour: int) ->
     assert len(await all_of(yard.database, BookingHold, BookingHold.active.is_(True))) == 2
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("span", "reason"),
     [

@@ -37,6 +37,7 @@ from models.rule_run import (
 from models.stage_entry import Cause, StageEntry, lock_entry, lock_run
 from models.user import User
 from tests.factories import IN_AN_HOUR, all_of, entered
+from tests.fixtures.database import on_one_database
 
 AN_HOUR = timedelta(hours=1)
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
@@ -285,6 +286,7 @@ async def test_postponing_moves_its_time(database: Database) -> None:
     assert await versions(database, entry) == (2, 0)
 
 
+@on_one_database
 @pytest.mark.parametrize("until", [NOON, NOON - AN_HOUR])
 async def test_postponing_to_what_is_past_is_refused(database: Database, until: datetime) -> None:
     entry = await entered(database, LATER)

@@ -18,6 +18,7 @@ from models.stage_entry import Cause, StageEntry
 from models.trigger import Trigger, TriggerCheck, TriggerOutcome
 from models.triggering import fire_triggers
 from tests.factories import a_deal
+from tests.fixtures.database import on_one_database
 
 CONDITIONS: Mapping[TriggerOutcome, Any] = {
     TriggerOutcome.MOVED: {"field": "deal.title", "operator": "=", "value": "Lathe"},
@@ -144,6 +145,7 @@ async def came_of(
     )
 
 
+@on_one_database
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(company=companies())
 async def test_the_first_trigger_that_fits_moves_the_item_and_the_log_says_why_of_each(

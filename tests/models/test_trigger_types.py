@@ -42,6 +42,7 @@ from models.trigger_call import call_triggers
 from models.trigger_type import TriggerPlace, all_trigger_types
 from models.user import Role, User
 from tests.factories import IN_AN_HOUR, a_deal, a_pipeline, a_rule, a_trigger, all_of, planned
+from tests.fixtures.database import on_one_database
 from tests.fixtures.documents import a_template
 
 NOW = datetime(2027, 8, 2, 9, 0, tzinfo=UTC)
@@ -414,6 +415,7 @@ async def test_it_moves_the_item_when_it_happens(shop: Shop, case: Case) -> None
     assert await shop.stands() == "Won"
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("case", "settings", "reason"), OTHERS, ids=lambda each: getattr(each, "code", "")
 )
@@ -434,6 +436,7 @@ async def considered(shop: Shop) -> list[str]:
     return [each.what_happened for each in await all_of(shop.database, TriggerCheck)]
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -469,6 +472,7 @@ async def test_names_of_lines_with_the_same_number_in_them_are_different(
 # Fields.
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("fields", "sent"),
     [
@@ -742,6 +746,7 @@ async def wrong(shop: Shop, code: str, settings: dict[str, Any]) -> dict[str, st
         return {each.field: each.reason for each in await read.problems(place)}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("code", "settings", "problems"),
     [

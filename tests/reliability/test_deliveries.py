@@ -23,6 +23,7 @@ from models.settling import lock_with_run, settle
 from models.stage_entry import Cause, StageEntry, lock_run
 from models.user import User
 from tests.factories import all_of
+from tests.fixtures.database import on_one_database
 from tests.fixtures.post import Post
 from tests.fixtures.scene import Gate, Scene, until
 
@@ -243,6 +244,7 @@ async def test_what_hangs_holds_up_no_other_rule_of_the_stage(
     assert post.recipients == ["ann"]
 
 
+@on_one_database
 async def test_what_is_due_at_once_keeps_to_the_rate_limit(
     house: Scene, post: Post, send_out_rule: Rules
 ) -> None:

@@ -19,6 +19,7 @@ from models.database import Database
 from models.settings import variable
 from models.task import Task
 from tests.fixtures.commands import cuebook
+from tests.fixtures.database import on_one_database
 from tests.fixtures.processes import ROOT, Installation, installed, until
 from worker import NotOnSqlite
 
@@ -102,6 +103,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ins
         yield made
 
 
+@on_one_database
 async def test_stopping_and_starting_again_goes_on_where_it_was_with_rules_and_reminders(
     installation: Installation,
 ) -> None:
@@ -174,6 +176,7 @@ async def test_a_port_in_use_is_said_with_the_settings_name(running: Installatio
     assert "CUEBOOK_API_PORT" in running.output()
 
 
+@on_one_database
 async def test_what_waits_fires_though_temporals_database_was_deleted(
     installation: Installation,
 ) -> None:
