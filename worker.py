@@ -31,6 +31,9 @@ log = structlog.get_logger()
 GRACE = timedelta(seconds=20)
 """How long actions under way may take to end when the worker is told to stop."""
 
+LAST_PATIENCE = timedelta(seconds=5)
+"""And Temporal's core after them: in half a minute whoever stops a worker would kill it."""
+
 CACHED_WORKFLOWS = 300
 WORKFLOWS_AT_ONCE = 10
 """That decide at a time what comes next: one process has one thread for them, and whatever it has
@@ -94,13 +97,38 @@ async def running_worker(
     async with open_channels(settings) as channels:
         deliveries = DeliveryActivities(database, settings, channels)
         delivering = delivery_worker(client, TASK_QUEUE, deliveries, grace=GRACE)
-        async with worker, delivering:
+        async with at_work(worker, delivering, patience=GRACE + LAST_PATIENCE):
             relaying = asyncio.create_task(relay.run())
             try:
                 yield relay
             finally:
                 relaying.cancel()
                 await asyncio.gather(relaying, return_exceptions=True)
+
+
+@asynccontextmanager
+async def at_work(*workers: Worker, patience: timedelta) -> AsyncIterator[None]:
+    """Run workers within the block; they end with it, together.
+
+    Temporal's core sometimes waits for ever for a call of its own. What has not ended in time is
+    left alone: whatever it was doing is done again elsewhere.
+    """
+    for worker in workers:
+        await worker.__aenter__()
+    raised: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        raised = error
+        raise
+    finally:
+        kind = None if raised is None else type(raised)
+        ends = [asyncio.create_task(worker.__aexit__(kind, raised, None)) for worker in workers]
+        ended, stuck = await asyncio.wait(ends, timeout=patience.total_seconds())
+        if stuck:
+            log.warning("Temporal's core does not end and is left alone", workers=len(stuck))
+        for end in ended:
+            end.result()
 
 
 def delivery_worker(

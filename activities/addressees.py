@@ -116,6 +116,8 @@ async def addressees(
     for choice in choices:
         for each in await asking.meant_by(choice):
             found.setdefault(each.address.casefold(), each)
+    if not found:
+        raise ActionFailed(" ".join(asking.notes))
     people = list(found.values())
     if skip_excluded:
         skipped = await excluded_among(
@@ -148,8 +150,7 @@ class _Asking:
             case RecipientBy.CONTACTS:
                 return self._all_contacts()
             case RecipientBy.USER:
-                chosen = () if choice.user is None else (choice.user,)
-                return self._people(await self.context.users(chosen))
+                return await self._who_works(choice.user)
             case RecipientBy.ADDRESS:
                 return self._as_typed(choice.address or "")
 
@@ -173,6 +174,15 @@ class _Asking:
         if not self.contacts:
             raise ActionFailed(f"{self.context.item.called.capitalize()} has no contact.")
         return self._those_found([self._of(contact) for contact in self.contacts])
+
+    async def _who_works(self, choice: UserChoice | None) -> list[Addressee]:
+        """Return the people of a choice; that somebody of the item has left is only noted."""
+        choices = () if choice is None else (choice,)
+        people = await self.context.users(choices, or_nobody=True)
+        if people:
+            return self._people(people)
+        self.notes += [f"The {each.by} does not work here any more." for each in choices]
+        return []
 
     def _people(self, people: Iterable[User]) -> list[Addressee]:
         def reached(user: User) -> Addressee | str:

@@ -359,9 +359,12 @@ class ActionContext:
             return self.item.responsible
         return await self.user(choice)
 
-    async def users(self, choices: Iterable[UserChoice]) -> list[User]:
-        """Return everybody chosen, each once, in order; of a department all members."""
-        return await all_chosen(self.session, self.item, choices)
+    async def users(self, choices: Iterable[UserChoice], *, or_nobody: bool = False) -> list[User]:
+        """Return everybody chosen who works here, each once, in order; of a department all members.
+
+        Fails where all of them have left, unless nobody will do as well.
+        """
+        return await all_chosen(self.session, self.item, choices, or_nobody=or_nobody)
 
     async def create(self, item: Item, stage: Stage | None = None) -> None:
         """Put a new item into a stage, by default the first of its type, whose rules start."""

@@ -165,7 +165,8 @@ SearchText = Annotated[
 
 AS_WRITTEN = (
     "However it is written, as `tel:` or `sip:` too. Digits without a plus are a number of the "
-    "company's country, unless they make sense only with the code of a country in front, as "
+    "company's country, unless they begin with its own code, make sense only with the code of "
+    "another country in front, or are with it a mobile, and without it at most a landline: so "
     "gateways and messengers write them."
 )
 PhoneText = Annotated[

@@ -54,16 +54,21 @@ async def caller_with(session: AsyncSession, points: Sequence[ContactPoint]) -> 
     return _caller(contact_ids, company_ids, open_ids)
 
 
-async def caller_of_items(session: AsyncSession, item_ids: Collection[int]) -> Caller:
-    """Return whose these items are, and what is open of theirs."""
+async def caller_of_items(
+    session: AsyncSession,
+    item_ids: Collection[int],
+    contact_ids: Sequence[int] = (),
+    company_ids: Sequence[int] = (),
+) -> Caller:
+    """Return whose these items are, and these clients after them, and what is open of theirs."""
     rows = await session.execute(
         select(Item.contact_id, Item.company_id)
         .where(Item.id.in_(item_ids), Item.deleted_at.is_(None))
         .order_by(Item.id.desc())
     )
     found = rows.all()
-    contact_ids = await _there(session, Contact, [row.contact_id for row in found])
-    company_ids = await _there(session, Company, [row.company_id for row in found])
+    contact_ids = await _there(session, Contact, [*(row.contact_id for row in found), *contact_ids])
+    company_ids = await _there(session, Company, [*(row.company_id for row in found), *company_ids])
     # Who is a person is not all of their firm.
     companies = [] if contact_ids else company_ids
     open_ids = await _open_items(session, contact_ids, companies, item_ids)

@@ -32,10 +32,10 @@ from models.stage_entry import (
 MOST_LINKS = 100
 MOST_ENTRIES = 200
 ENTRIES_COUNT_FOR = timedelta(hours=24)
+"""One root cause may open so many entries in this time, and so deep a chain whatever the time."""
 
 MOST_TOLD = 4
 """Links of a chain of causes that are told of its beginning, and as many of its end."""
-"""One root cause may open so many entries in this time, and so deep a chain whatever the time."""
 
 
 async def enter_stage(

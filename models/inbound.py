@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Select,
     exists,
+    func,
     or_,
     select,
     true,
@@ -63,6 +64,13 @@ class InboundOutcome(StrEnum):
     UNKNOWN = "unknown"
     UNREADABLE = "unreadable"
     EXCLUDED = "excluded"
+
+
+class ClientIds(NamedTuple):
+    """Contacts and companies by id."""
+
+    contact_ids: Sequence[int] = ()
+    company_ids: Sequence[int] = ()
 
 
 class Inbound(Record, Base, kw_only=True):
@@ -184,6 +192,24 @@ async def items_of_handle(session: AsyncSession, handle: str) -> list[int]:
         .distinct()
     )
     return in_order(found)
+
+
+async def clients_of_handle(session: AsyncSession, handle: str) -> ClientIds:
+    """Return the contacts and companies known of whoever is called so, the newest first.
+
+    Where something was noted for a client alone, no item tells of them.
+    """
+    rows = await session.execute(
+        select(Inbound.contact_id, Inbound.company_id)
+        .where(
+            Inbound.handle == handle,
+            or_(Inbound.contact_id.is_not(None), Inbound.company_id.is_not(None)),
+        )
+        .group_by(Inbound.contact_id, Inbound.company_id)
+        .order_by(func.max(Inbound.id).desc())
+    )
+    found = rows.all()
+    return ClientIds([row[0] for row in found if row[0]], [row[1] for row in found if row[1]])
 
 
 async def items_of_mails(session: AsyncSession, keys: Collection[str]) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ from models.callers import Caller, caller_of_items, caller_with, open_of
 from models.client import SomeClient, outside_bin
 from models.company import Company
 from models.contact import Contact
-from models.inbound import items_of_handle
+from models.inbound import clients_of_handle, items_of_handle
 from models.inbound_thread import items_answered
 from models.incoming import Incoming
 from models.item import Item, lock_items
@@ -58,7 +58,9 @@ async def _caller(session: AsyncSession, incoming: Incoming) -> Caller:
     caller = await caller_with(session, incoming.points)
     if incoming.handle is None or caller.is_client or caller.item_ids:
         return caller
-    return await caller_of_items(session, await items_of_handle(session, incoming.handle))
+    item_ids = await items_of_handle(session, incoming.handle)
+    noted_for = await clients_of_handle(session, incoming.handle)
+    return await caller_of_items(session, item_ids, *noted_for)
 
 
 async def _lock(session: AsyncSession, item_ids: Iterable[int]) -> Sequence[Item]:

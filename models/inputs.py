@@ -19,7 +19,7 @@ from pydantic import (
 from models.base import CENTS, LARGEST_ID
 from models.fields import UNSTORABLE
 from models.mistakes import A_MOMENT
-from models.seen import NOT_IN_A_NAME, in_lines, in_one_line
+from models.seen import NOT_IN_A_NAME, in_lines, in_one_line, name_of
 
 LONGEST_VALUE = 1000
 LONGEST_TEXT = 20_000
@@ -73,11 +73,15 @@ def _storable(text: str) -> str:
     return text
 
 
-def _in_one_line(name: str) -> str:
+def _all_seen(name: str) -> str:
     if found := NOT_IN_A_NAME.search(name):
         place = f"U+{ord(found[0]):04X}"
         raise ValueError(f"there is {place} in it: a name is one line of what can be seen")
     return name
+
+
+def _name_as_copied(sent: object) -> object:
+    return name_of(sent) if isinstance(sent, str) else sent
 
 
 def _seen(read: Callable[[str], str]) -> BeforeValidator:
@@ -112,7 +116,8 @@ StoredText = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_in_one_line),
+    AfterValidator(_all_seen),
+    BeforeValidator(_name_as_copied),
 ]
 ShortText = Annotated[StoredText, Field(max_length=LONGEST_VALUE)]
 LongText = Annotated[str, Field(max_length=LONGEST_TEXT)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -52,7 +53,10 @@ BARE_ADDRESS = re.compile(r'[^\s<>()\[\],;:"@]{1,64}@[^\s<>()\[\],;:"@]{1,255}')
 QUOTES = "'\"`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb*_{}[]| "
 """What programs and people put an address in that does not belong to it."""
 
-AT_ITS_END = f"{QUOTES}{string.punctuation}"
+JOINERS = "\u200c\u200d"
+"""What cannot be seen, yet tells one domain from another."""
+
+AT_ITS_END = f"{QUOTES}{JOINERS}{string.punctuation}"
 """What no address ends with, the root of all domains among it."""
 
 IN_BRACKETS = re.compile(r"<([^<>]*)>")
@@ -166,8 +170,9 @@ def sender_of(headers: Headers, envelope_sender: str) -> Mailbox:
         for mailbox in mailboxes(each):
             if mailbox.address is not None:
                 return mailbox
-        for bare in BARE_ADDRESS.findall(_in_one_piece(each)):
-            if address := _normalised(bare):
+        seen = _seen(each)
+        for text in dict.fromkeys([seen, _in_one_piece(seen)]):
+            if address := _bare_in(text):
                 return Mailbox("", address, each)
     return Mailbox("", None, in_words(written))
 
@@ -231,14 +236,20 @@ def _mailbox(pieces: _Pieces) -> Mailbox | None:
         name, address = "".join(pieces.remarks), name
     if not address.strip():
         return None
-    known = _normalised(address)
+    seen = _seen(address)
+    known = _normalised(seen) or _bare_in(seen) or _normalised(_in_one_piece(seen))
     name = one_line(in_words(name), LONGEST_NAME)
     is_address = name.strip(QUOTES).lower() == (known or "").lower()
     return Mailbox("" if is_address else name, known, address.strip())
 
 
-def _normalised(address: str) -> str | None:
-    whole = _in_one_piece(address)
+def _bare_in(seen: str) -> str | None:
+    """Return the first address among words that are none."""
+    bare = islice(BARE_ADDRESS.finditer(seen), MOST_MAILBOXES)
+    return next(filter(None, (_normalised(each[0]) for each in bare)), None)
+
+
+def _normalised(whole: str) -> str | None:
     meant = whole.rstrip(AT_ITS_END)
     if any(each in QUOTES for each in whole[len(meant) :]):
         meant = meant.lstrip(QUOTES)
@@ -250,9 +261,15 @@ def _normalised(address: str) -> str | None:
         return None
 
 
-def _in_one_piece(written: str) -> str:
-    """Return an address without what cannot be seen, and spaces where mail allows them."""
-    seen = "".join(filter(str.isprintable, " ".join(written.split())))
+def _seen(written: str) -> str:
+    """Return a text in one line, without what cannot be seen."""
+    local, at, domain = " ".join(written.split()).rpartition("@")
+    kept = (each for each in domain if each.isprintable() or each in JOINERS)
+    return "".join(filter(str.isprintable, local)) + at + "".join(kept)
+
+
+def _in_one_piece(seen: str) -> str:
+    """Return an address without spaces where mail allows them."""
     local, at, domain = seen.replace(" @", "@").replace("@ ", "@").rpartition("@")
     return local + at + domain.replace(" .", ".").replace(". ", ".")
 

@@ -19,6 +19,12 @@ LONGEST_PHONE = len("+") + 15
 SHORT = 5
 """Digits of a number that is none of anybody outside, unless its country has numbers like it."""
 
+LEAST_ABROAD = 10
+"""Digits of a number with the code of a country in front; fewer are one of the country itself."""
+
+LEAST_MOBILE_ABROAD = 11
+"""Digits of one that is a mobile there though it could be a landline here."""
+
 URI = re.compile(
     r"(?:[^<]*<)?\s*(?:tel:(?P<tel>[^>]*)"
     r"|sips?:(?:(?P<user>[^:@>]*)[^@>]*@|(?P<bare>\+[^:>]*)|))",
@@ -30,7 +36,7 @@ COUNTS = ("ext=", "phone-context=")
 """What else is said in one that belongs to the number."""
 
 LETTER = re.compile(r"[^\W\d_]")
-DIGIT = re.compile(r"\d")
+DIGITS = re.compile(r"\d+")
 
 
 class NoNumber(Exception):
@@ -74,7 +80,7 @@ def _dialled(raw: str) -> str:
         return raw
     said = unquote(found["tel"] or found["user"] or found["bare"] or "")
     number, *further = said.split(";")
-    if LETTER.search(number):
+    if found["tel"] is None and LETTER.search(number):
         return ""
     return ";".join([number, *(each for each in further if each.startswith(COUNTS))])
 
@@ -82,34 +88,53 @@ def _dialled(raw: str) -> str:
 def _meant(text: str, region: str) -> PhoneNumber:
     """Return the number of a text; gateways leave out the plus before the code of a country.
 
-    As many digits can be a number of the country. They are, if people there write it so; else not
-    where they begin with its code, or would be a landline here and a mobile abroad.
+    As many digits can be a number of the country. They are, if people there write it so, with or
+    without the code of the area.
     """
     here = phonenumbers.parse(text, region, keep_raw_input=True)
-    first = DIGIT.search(text)
+    first = DIGITS.search(text)
     if here.country_code_source != CountryCodeSource.FROM_DEFAULT_COUNTRY or first is None:
         return here
     written = text[first.start() :]
-    known = phonenumbers.is_valid_number(here)
-    if known and _digits(written).startswith(_digits(_as_at_home(here))):
+    if _is_as_at_home(written, here):
         return here
     try:
         abroad = phonenumbers.parse(f"+{written}")
     except NumberParseException:
         return here
+    return abroad if _is_likelier(abroad, here, _digits(first[0])) else here
+
+
+def _is_as_at_home(written: str, here: PhoneNumber) -> bool:
+    if phonenumbers.is_valid_number(here):
+        at_home = phonenumbers.format_number(here, PhoneNumberFormat.NATIONAL)
+        return _digits(written).startswith(_digits(at_home))
+    possible = phonenumbers.is_possible_number_with_reason(here)
+    return possible == ValidationResult.IS_POSSIBLE_LOCAL_ONLY
+
+
+def _is_likelier(abroad: PhoneNumber, here: PhoneNumber, first: str) -> bool:
+    """Tell whether a number begins with the code of a country; `first` is its first group.
+
+    It does where that is the code of the country it is written in, or it can be no number there,
+    or only a landline, while it is a mobile abroad. Groups may speak for the code of an area.
+    """
     if not phonenumbers.is_valid_number(abroad):
-        return here
-    with_own_code = abroad.country_code == here.country_code
+        return False
+    digits = _digits(_e164(abroad))
+    long = len(digits) >= LEAST_ABROAD
+    stands_apart = first in {str(abroad.country_code), digits}
+    known = phonenumbers.is_valid_number(here)
+    if abroad.country_code == here.country_code:
+        return long or stands_apart or not known
+    if not known:
+        return long
     mobile = _is_mobile(abroad) and not _is_mobile(here)
-    return abroad if not known or with_own_code or mobile else here
+    return mobile and stands_apart and len(digits) >= LEAST_MOBILE_ABROAD
 
 
 def _digits(text: str) -> str:
     return phonenumbers.normalize_digits_only(text)
-
-
-def _as_at_home(number: PhoneNumber) -> str:
-    return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
 
 
 def _is_mobile(number: PhoneNumber) -> bool:

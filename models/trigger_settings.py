@@ -10,6 +10,7 @@ from models.document_template import find_template
 from models.errors import NotFound, Problem
 from models.inputs import Name, RowId
 from models.occasion import CallOccasion, DocumentOccasion
+from models.seen import in_one_line
 from models.trigger_type import TriggerPlace, TriggerSettings
 
 SEPARATORS = re.compile(r"[\s()./-]+")
@@ -17,6 +18,14 @@ SEPARATORS = re.compile(r"[\s()./-]+")
 
 NUMBER = re.compile(r"\+?[\d\s()./-]+")
 """What can be a number, and no name."""
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two names are the same, whatever their capitals and spaces.
+
+    Those of what comes in are kept in one line, those in settings as somebody has written them.
+    """
+    return in_one_line(one).casefold() == in_one_line(other).casefold()
 
 
 class NoSettings(TriggerSettings):

@@ -31,7 +31,7 @@ from models.stage_entry import Cause, StageEntry, present_entry
 from models.trigger import Trigger, TriggerCheck, TriggerOutcome
 from models.trigger_type import all_trigger_types
 from models.user import User, administrators
-from models.user_choice import UserBy, UserChoice, chosen
+from models.user_choice import UserBy, UserChoice, chosen_who_works
 
 log = structlog.get_logger()
 
@@ -295,7 +295,7 @@ async def _who(
     if choice is None or (choice.by is UserBy.RESPONSIBLE and item.responsible is None):
         return None, ""
     try:
-        return await chosen(session, item, choice), ""
+        return await chosen_who_works(session, item, choice), ""
     except ActionFailed as error:
         return None, f" As automation: {error.reason}"
 

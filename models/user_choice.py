@@ -56,7 +56,8 @@ class UserChoice(BaseModel):
 async def chosen(session: AsyncSession, item: Item, choice: UserChoice) -> User:
     """Return the one person chosen, or raise `ActionFailed` with the reason why there is none.
 
-    Who does not work here any more is nobody. The people of the item are loaded.
+    Of those who do not work here any more only somebody of the item is anybody still: what they
+    sign or have begun is theirs. The people of the item are loaded.
     """
     match choice.by:
         case UserBy.USER:
@@ -66,15 +67,24 @@ async def chosen(session: AsyncSession, item: Item, choice: UserChoice) -> User:
         case UserBy.SUPERVISOR:
             return await _supervisor(session, item)
         case UserBy.RESPONSIBLE:
-            return _who_works(_somebody(item, item.responsible, "Nobody is responsible for"))
+            return _somebody(item, item.responsible, "Nobody is responsible for")
         case UserBy.CREATOR:
-            return _who_works(_somebody(item, item.creator, "Nobody is known as creator of"))
+            return _somebody(item, item.creator, "Nobody is known as creator of")
+
+
+async def chosen_who_works(session: AsyncSession, item: Item, choice: UserChoice) -> User:
+    """Return the same, where also somebody of the item is nobody once they have left."""
+    return _who_works(await chosen(session, item, choice))
 
 
 async def all_chosen(
-    session: AsyncSession, item: Item, choices: Iterable[UserChoice]
+    session: AsyncSession, item: Item, choices: Iterable[UserChoice], *, or_nobody: bool = False
 ) -> list[User]:
-    """Return everybody chosen, each once, in order; of a department all members."""
+    """Return everybody chosen, each once, in order; of a department all members.
+
+    Somebody of the item who has left is passed over; that nobody else was chosen is a failure,
+    unless nobody will do as well.
+    """
     found: dict[int, User] = {}
     for choice in choices:
         people = (
@@ -83,7 +93,8 @@ async def all_chosen(
             else [await chosen(session, item, choice)]
         )
         found |= {user.id: user for user in people}
-    return list(found.values())
+    there = [user for user in found.values() if user.active]
+    return there if there or or_nobody else [_who_works(user) for user in found.values()]
 
 
 NAMED = {UserBy.USER: User.id, UserBy.DEPARTMENT: Department.id}

@@ -127,7 +127,7 @@ async def book_resource(params: BookResource, context: ActionContext) -> str:
             await find(context.session, Resource, each, lock=AGAINST_DELETION)
             for each in dict.fromkeys(params.resources)
         ],
-        await context.users(params.users),
+        await context.users(params.users, or_nobody=bool(params.resources)),
     )
     span = await _span(params, context, who)
     booking = Booking(

@@ -104,7 +104,7 @@ async def create_task(params: CreateTask, context: ActionContext) -> str:
                 (TaskPart.PARTICIPANT, params.participants),
                 (TaskPart.OBSERVER, params.observers),
             )
-            for user in await context.users(choices)
+            for user in await context.users(choices, or_nobody=True)
         ],
         starts_at=context.moment(params.start),
         ends_at=context.moment(params.end),

@@ -57,7 +57,7 @@ async def post_to_feed(params: PostToFeed, context: ActionContext) -> str:
         author=await context.in_charge(params.author),
         item=context.item,
         to_all=params.to_all,
-        recipients=await context.users(params.recipients),
+        recipients=await context.users(params.recipients, or_nobody=params.to_all),
     )
     await add_post(context.session, post, context.url)
     context.leave(id=post.id, title=post.title, url=post.url(context.url))

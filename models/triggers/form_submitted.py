@@ -4,6 +4,7 @@ from pydantic import Field
 
 from models.inputs import Name
 from models.occasion import FormOccasion
+from models.trigger_settings import same_name
 from models.trigger_type import TriggerSettings, trigger_type
 
 
@@ -23,6 +24,6 @@ class FormSubmitted(TriggerSettings):
 @trigger_type(title="Web form filled in")
 def form_submitted(settings: FormSubmitted, occasion: FormOccasion) -> str | None:
     """Move the item when its client fills in a web form, or the lead that is made of one."""
-    if settings.form is None or settings.form.casefold() == occasion.form.casefold():
+    if settings.form is None or same_name(settings.form, occasion.form):
         return None
     return f"The form was {occasion.form}, not {settings.form}."

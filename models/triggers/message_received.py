@@ -4,6 +4,7 @@ from pydantic import Field
 
 from models.inputs import Name
 from models.occasion import MessageOccasion
+from models.trigger_settings import same_name
 from models.trigger_type import TriggerSettings, trigger_type
 
 
@@ -25,8 +26,8 @@ def message_received(settings: MessageReceived, occasion: MessageOccasion) -> st
     """Move the item when a message of its client comes in."""
     if settings.channel is None:
         return None
-    if (occasion.channel or "").casefold() == settings.channel.casefold():
-        return None
     if occasion.channel is None:
         return "Nobody knows through which channel the message came."
+    if same_name(settings.channel, occasion.channel):
+        return None
     return f"The message came through {occasion.channel}, not {settings.channel}."

@@ -74,6 +74,21 @@ async def test_it_is_in_the_name_of_the_person_chosen_and_still_tells_the_rule(
     assert (line.author_id, line.rule_id, line.run_id) == (tom.id, run.rule_id, run.id)
 
 
+@pytest.mark.parametrize("by", ["creator", "responsible"])
+async def test_it_is_also_in_the_name_of_somebody_of_the_item_who_has_left(
+    database: Database, runner: Runner, by: str
+) -> None:
+    gil = User(name="Gil", active=False)
+    entry = await entered(
+        database, {"text": "Seen", "created_by": {"by": by}}, creator=gil, responsible=gil
+    )
+
+    run = await runner.do(entry.id)
+
+    assert run.state is RunState.DONE
+    assert (await the_line(database)).author_id == gil.id
+
+
 async def test_nobody_to_write_it_fails_with_that_reason(
     database: Database, runner: Runner
 ) -> None:

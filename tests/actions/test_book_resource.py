@@ -107,6 +107,36 @@ async def test_it_is_booked_at_the_time_chosen_for_an_hour(
     assert len(await all_of(database, BookingHold, BookingHold.active.is_(True))) == 2
 
 
+async def test_it_is_booked_without_whoever_has_left(
+    database: Database, runner: Runner, crane: Resource
+) -> None:
+    gil = User(name="Gil", active=False)
+    params = {"start": TOMORROW, "resources": [crane.id], "users": [{"by": "creator"}]}
+    entry = await entered(database, params, creator=gil)
+
+    run = await runner.do(entry.id, at=MORNING)
+
+    assert (run.state, run.outcome) == (
+        RunState.DONE,
+        "Booked Crane for «Survey of Lathe»: 3 August 2027, 14:00 to 15:00.",
+    )
+
+
+async def test_nothing_is_booked_for_nobody_but_whoever_has_left(
+    database: Database, runner: Runner, crane: Resource
+) -> None:
+    gil = User(name="Gil", active=False)
+    params = {"start": TOMORROW, "users": [{"by": "creator"}]}
+    entry = await entered(database, params, creator=gil)
+
+    run = await runner.do(entry.id, at=MORNING)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"User {gil.id} does not work here any more.",
+    )
+
+
 async def test_a_clash_fails_the_run_and_names_the_booking(
     database: Database, runner: Runner, crane: Resource
 ) -> None:

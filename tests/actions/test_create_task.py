@@ -18,7 +18,7 @@ from models.notification import Notification
 from models.pipeline import find_stage
 from models.rule_run import RuleRun, RunState
 from models.stage_entry import Cause, StageEntry
-from models.task import Task, delete_task, lock_task, set_status
+from models.task import Task, TaskPart, delete_task, lock_task, set_status
 from models.task_edit import change_task
 from models.task_fields import TaskPriority, TaskStatus
 from models.user import Role, User
@@ -162,6 +162,29 @@ async def test_responsible_and_creator_are_the_people_chosen(
 
     task = await the_task(database)
     assert (task.responsible_id, task.creator_id) == (eve.id, tom.id)
+
+
+async def test_there_is_a_task_also_where_who_made_the_item_has_left(
+    database: Database, runner: Runner
+) -> None:
+    gil, tom = await some_user(database, "Gil", active=False), await some_user(database, "Tom")
+    creator = {"by": "creator"}
+    entry = await entered(
+        database,
+        {
+            "creator": creator,
+            "participants": [creator],
+            "observers": [creator, {"by": "responsible"}],
+        },
+        creator=gil,
+        responsible=tom,
+    )
+
+    await runner.do(entry.id)
+
+    task = await the_task(database)
+    assert (task.creator_id, task.responsible_id) == (gil.id, tom.id)
+    assert [(each.user_id, each.part) for each in task.people] == [(tom.id, TaskPart.OBSERVER)]
 
 
 async def test_a_department_is_responsible_by_its_head(database: Database, runner: Runner) -> None:

@@ -82,6 +82,22 @@ async def test_nobody_is_told_who_does_not_work_here_any_more(
     assert await all_of(database, Notification) == []
 
 
+@pytest.mark.parametrize("left", ["creator", "responsible"])
+async def test_that_one_of_them_has_left_keeps_nothing_from_the_others(
+    database: Database, runner: Runner, left: str
+) -> None:
+    tom = User(name="Tom")
+    people = {"creator": tom, "responsible": tom} | {left: User(name="Gil", active=False)}
+    recipients = [{"by": "creator"}, {"by": "responsible"}]
+    entry = await entered(database, {"recipients": recipients}, **people)
+
+    run = await runner.do(entry.id)
+
+    (notice,) = await all_of(database, Notification)
+    assert notice.recipient_id == tom.id
+    assert (run.state, run.outcome) == (RunState.DONE, "Notified Tom.")
+
+
 async def test_others_are_told_instead_each_once(database: Database, runner: Runner) -> None:
     eve = User(name="Eve", department=Department(name="Sales"))
     async with database.transaction() as session:

@@ -77,6 +77,36 @@ async def test_people_and_members_of_departments_are_told_once_but_not_the_autho
     }
 
 
+@pytest.mark.parametrize("rest", [{"recipients": [{"by": "responsible"}]}, {"to_all": True}])
+async def test_who_made_the_item_and_has_left_keeps_nothing_from_the_others(
+    database: Database, runner: Runner, people: dict[str, User], rest: dict[str, Any]
+) -> None:
+    creator = {"by": "creator"}
+    params = rest | {"author": creator, "recipients": [creator, *rest.get("recipients", [])]}
+    entry = await entered(database, params, creator=people["Gil"], responsible=people["Tom"])
+
+    run = await runner.do(entry.id)
+
+    assert run.state is RunState.DONE
+    assert (await the_post(database)).author_id == people["Gil"].id
+    assert people["Tom"].id in await told(database)
+    assert people["Gil"].id not in await told(database)
+
+
+async def test_nobody_reads_what_is_only_for_who_has_left(
+    database: Database, runner: Runner, people: dict[str, User]
+) -> None:
+    gil = people["Gil"]
+    entry = await entered(database, {"recipients": [{"by": "creator"}]}, creator=gil)
+
+    run = await runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        f"User {gil.id} does not work here any more.",
+    )
+
+
 async def test_everybody_who_works_here_is_told_what_is_for_all(
     database: Database, runner: Runner, people: dict[str, User]
 ) -> None:

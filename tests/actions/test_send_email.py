@@ -86,6 +86,41 @@ async def sent(runner: Runner, entry: StageEntry, count: int = 1) -> RuleRun:
     return run
 
 
+CREATOR = {"by": "user", "user": {"by": "creator"}}
+
+
+async def test_the_others_get_it_also_where_one_of_them_has_left(
+    database: Database, sending_runner: Runner, mail_server: MailServer
+) -> None:
+    gil = User(name="Gil", email="gil@firm.example", active=False)
+    to = {"to": [CREATOR, {"by": "client"}]}
+    entry = await entered(database, to, contact=ann("ann@x.example"), creator=gil)
+
+    run = await sent(sending_runner, entry)
+
+    (mail,) = mail_server.arrived
+    assert mail.recipients == ["ann@x.example"]
+    assert run.state is RunState.DONE
+    assert run.outcome == (
+        "E-mail «Thanks» to ann@x.example. The creator does not work here any more. "
+        "Sent to ann@x.example."
+    )
+
+
+async def test_it_fails_where_it_is_only_for_who_has_left(
+    database: Database, sending_runner: Runner
+) -> None:
+    gil = User(name="Gil", email="gil@firm.example", active=False)
+    entry = await entered(database, {"to": [CREATOR]}, creator=gil)
+
+    run = await sending_runner.do(entry.id)
+
+    assert (run.state, run.outcome) == (
+        RunState.FAILED,
+        "The creator does not work here any more.",
+    )
+
+
 async def test_the_client_gets_it_in_the_name_of_the_responsible(
     database: Database, sending_runner: Runner, mail_server: MailServer
 ) -> None:

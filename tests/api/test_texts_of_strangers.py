@@ -109,8 +109,8 @@ async def test_where_nothing_can_be_seen_nothing_was_sent(
 @pytest.mark.parametrize(
     ("path", "sent", "field"),
     [
-        ("/v1/stages/{stage}/triggers", {"type": "booking_made", "name": "A\u202eb"}, "/name"),
-        ("/v1/stages/{stage}/rules", {"title": "A\nb", "action": "wait"}, "/title"),
+        ("/v1/stages/{stage}/triggers", {"type": "booking_made", "name": "A\x1bb"}, "/name"),
+        ("/v1/stages/{stage}/rules", {"title": "A\x80b", "action": "wait"}, "/title"),
         ("/v1/deals", {"title": "A\x07b"}, "/title"),
     ],
     ids=["trigger", "rule", "deal"],
@@ -125,6 +125,15 @@ async def test_a_name_is_one_line_of_what_can_be_seen(
     assert answer.status_code == 422
     [error] = [each for each in answer.json()["errors"] if each["field"] == field]
     assert error["reason"].endswith(" in it: a name is one line of what can be seen")
+
+
+async def test_a_name_copied_from_elsewhere_is_kept_in_one_line(api: httpx2.AsyncClient) -> None:
+    answer = await api.post(
+        "/v1/contacts", json={"first_name": "\u202bאנה\u202c", "last_name": "Berg\n\tRoof"}
+    )
+
+    assert answer.status_code == 201
+    assert (answer.json()["first_name"], answer.json()["last_name"]) == ("אנה", "Berg Roof")
 
 
 async def test_spaces_around_a_name_and_letters_of_every_script_are_no_matter(

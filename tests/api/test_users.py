@@ -174,6 +174,7 @@ async def test_nobody_above_is_said(api: httpx2.AsyncClient, admin: User) -> Non
         ({"name": " "}, "/name"),
         ({"name": "x" * 201}, "/name"),
         ({"name": "Nul \0"}, "/name"),
+        ({"name": "\u202b\t\u202c"}, "/name"),
         ({"email": "nobody"}, "/email"),
         ({"email": "x" * 320 + "@example.com"}, "/email"),
         ({"role": "king"}, "/role"),

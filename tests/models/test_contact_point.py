@@ -61,6 +61,10 @@ def test_a_phone_is_compared_with_its_country(
         ("1 (650) 253-0000", "DE", "+16502530000"),
         ("48600100200", "DE", "+48600100200"),
         ("sip:33612345678@pbx.example", "DE", "+33612345678"),
+        ("48 600 100 200", "DE", "+48600100200"),
+        ("4520123456", "PL", "+4520123456"),
+        ("468123456", "SE", "+468123456"),
+        ("49171 4444444", "DE", "+491714444444"),
     ],
 )
 def test_a_phone_with_its_country_in_front_needs_no_plus(raw: str, region: str, value: str) -> None:
@@ -80,12 +84,56 @@ def test_a_phone_with_its_country_in_front_needs_no_plus(raw: str, region: str, 
         ("393 1234567", "IT", "+393931234567"),
         ("9198765432", "IN", "+919198765432"),
         ("123", "DE", "+49123"),
+        ("299221234", "FR", "+33299221234"),
+        ("298551234", "FR", "+33298551234"),
+        ("298765432", "AU", "+61298765432"),
+        ("299 412 345", "NL", "+31299412345"),
+        ("241 2345678", "IN", "+912412345678"),
+        ("2412345678", "IN", "+912412345678"),
+        ("479 245 1234", "IN", "+914792451234"),
+        ("6582 256123", "IN", "+916582256123"),
+        ("(47467) 2-12-34", "RU", "+74746721234"),
+        ("791 86123456", "CN", "+8679186123456"),
+        ("3361 2345678", "DE", "+4933612345678"),
+        ("4921 12345", "DE", "+49492112345"),
     ],
 )
 def test_a_phone_as_it_is_written_at_home_is_one_of_the_country(
     raw: str, region: str, value: str
 ) -> None:
     assert phone(raw, region=region).value == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "value"),
+    [
+        ("431-2345", "US", "+14312345"),
+        ("352-9931", "US", "+13529931"),
+        ("4312-3456", "AR", "+5443123456"),
+        ("4933-7296", "AR", "+5449337296"),
+        ("9876 5432", "AU", "+6198765432"),
+        ("431 2345", "GB", "+444312345"),
+    ],
+)
+def test_a_local_number_without_its_area_is_of_no_other_country(
+    raw: str, region: str, value: str
+) -> None:
+    assert phone(raw, region=region).value == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "region", "value", "extension"),
+    [
+        ("Tel: 030 1234567 ext. 45", "DE", "+49301234567", "45"),
+        ("tel: +49 30 1234567 x45", "PL", "+49301234567", "45"),
+        ("Tel: 1-800-FLOWERS", "US", "+18003569377", None),
+        ("tel:+1-800-FLOWERS", "US", "+18003569377", None),
+    ],
+)
+def test_a_phone_may_hold_words(raw: str, region: str, value: str, extension: str | None) -> None:
+    point = phone(raw, region=region)
+
+    assert (point.value, point.extension) == (value, extension)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """Whose it is: clients, and what is open for them."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
+import pytest
 from sqlalchemy import select
 
 from models.client import find_client
@@ -91,6 +94,34 @@ async def test_who_writes_by_a_handle_again_is_known_by_it(office: Office) -> No
 
     assert second.item_ids == first.item_ids == [first.lead_id]
     assert elsewhere.outcome is InboundOutcome.LEAD
+
+
+@pytest.mark.parametrize("client", [Contact, partial(Company, name="Roofs")], ids=["anna", "firm"])
+async def test_a_client_of_whom_nothing_is_open_is_known_by_the_handle_too(
+    office: Office, client: Callable[..., Contact | Company]
+) -> None:
+    await office.add(client(contact_points=[phone(NUMBER, region="DE")]))
+    first = await office.message(handle="@anna")
+
+    second = await office.message(phone=None, handle="@anna", id="2")
+
+    assert (first.outcome, second.outcome) == (InboundOutcome.NOTED, InboundOutcome.NOTED)
+    assert await office.count(Lead) == 0
+    one, other = await office.all(CrmActivity)
+    assert (one.contact_id, one.company_id) == (other.contact_id, other.company_id) != (None, None)
+
+
+async def test_who_was_known_by_the_handle_and_is_deleted_makes_a_lead(office: Office) -> None:
+    contact = anna(phone(NUMBER, region="DE"))
+    await office.add(contact)
+    await office.message(handle="@anna")
+    async with office.database.transaction() as session:
+        found = await find_client(session, Contact, contact.id, lock=True)
+        delete_client(session, found, Cause.client())
+
+    second = await office.message(phone=None, handle="@anna", id="2")
+
+    assert second.outcome is InboundOutcome.LEAD
 
 
 async def test_who_is_known_by_a_handle_alone_is_heard_in_the_deal_that_their_lead_became(

@@ -76,10 +76,50 @@ def test_an_address_in_quotes_is_nobodys_name() -> None:
         ("Anna Berg anna@berg.example", "anna@berg.example"),
         ("Anna @ Berg <anna@berg.example>", "anna@berg.example"),
         ("anna{x}@berg.example", "anna{x}@berg.example"),
+        ("info@firma.de. Dr. Berg", "info@firma.de"),
+        ("Anna Berg anna@berg.example. Sales", "anna@berg.example"),
+        ("<anna@berg.example. Sales>", "anna@berg.example"),
+        ("Support @ Booking.com noreply@booking.com", "noreply@booking.com"),
+        ("Support @ Booking.com noreply@booking.com, Bo <bo@berg.example>", "noreply@booking.com"),
     ],
 )
 def test_nobody_is_taken_for_somebody_else(written: str, sender: str) -> None:
     assert read_mail(f"From: {written}\r\n\r\nHello\r\n".encode()).sender == sender
+
+
+@pytest.mark.parametrize(
+    ("written", "senders"),
+    [
+        ("info@firma.de. Dr. Berg", ("info@firma.de",)),
+        (
+            "Anna Berg anna@berg.example. Sales, Bo <bo@berg.example>",
+            ("anna@berg.example", "bo@berg.example"),
+        ),
+    ],
+)
+def test_words_after_an_address_are_none_of_its_domain(
+    written: str, senders: tuple[str, ...]
+) -> None:
+    assert read_mail(f"From: {written}\r\n\r\nHello\r\n".encode()).senders == senders
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_what_tells_one_domain_from_another_is_not_left_out(joiner: str) -> None:
+    mail = read_mail(f"From: sq@نامه{joiner}ای.com\r\n\r\nHello\r\n".encode())
+
+    assert mail.sender != "sq@نامهای.com"
+    assert mail.sender_raw == f"sq@نامه{joiner}ای.com"
+
+
+def test_what_cannot_be_seen_at_the_end_is_none_of_the_domain() -> None:
+    assert read_mail(f"From: {SQ}\u200d\r\n\r\nBuy!\r\n".encode()).sender == SQ
+
+
+@pytest.mark.parametrize("written", ["a@b ", "a @ b ", "a@b,", "a @", "x\u200c@"])
+def test_a_sender_is_looked_for_in_very_many_words_soon(written: str) -> None:
+    mail = read_mail(f"From: {written * 20_000}\r\n\r\nBuy!\r\n".encode())
+
+    assert mail.sender is None
 
 
 @pytest.mark.parametrize("written", ["sq spam.example", "sq x @", "@ spam.example", "' @ '", "!"])

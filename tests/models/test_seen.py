@@ -1,5 +1,7 @@
 """What can be seen of texts, and what names may hold."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,15 +14,21 @@ from models.seen import CONTROL, in_lines, in_one_line
 NAMES: TypeAdapter[str] = TypeAdapter(Name)
 
 
+def taken(sent: str) -> str | None:
+    """Return what a name is kept as, None if it is refused."""
+    with suppress(ValidationError):
+        return NAMES.validate_python(sent)
+    return None
+
+
 @pytest.mark.parametrize(
     "hidden",
     [
-        *("\n", "\r", "\t", "\x07", "\x1b[31m", "\x7f", "\x85"),
-        *("\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"),
+        *("\0", "\x07", "\x1b[31m", "\x1c", "\x7f", "\x80", "\x9f"),
     ],
     ids=ascii,
 )
-def test_what_nobody_can_see_is_in_no_name(hidden: str) -> None:
+def test_control_characters_are_in_no_name(hidden: str) -> None:
     with pytest.raises(ValidationError, match=rf"there is U\+{ord(hidden[0]):04X} in it: a name"):
         NAMES.validate_python(f"A{hidden}b")
 
@@ -30,6 +38,38 @@ def test_what_nobody_can_see_is_in_no_name(hidden: str) -> None:
 )
 def test_a_name_may_be_of_any_script(name: str) -> None:
     assert NAMES.validate_python(f"\n {name}\t") == name
+
+
+@pytest.mark.parametrize(
+    ("copied", "name"),
+    [
+        ("\u202bאנה ברג\u202c", "אנה ברג"),
+        ("\u2067אנה\u2069 \u2066Berg\u2069", "אנה Berg"),
+        ("Anna\tBerg", "Anna Berg"),
+        ("Roofs\nand \r\n\tTiles", "Roofs and Tiles"),
+        ("One\x0btwo\x85three\u2028four\u2029\x0c five", "One two three four five"),
+        ("\u202a\n Anna \u202c\n", "Anna"),
+        ("\u202b" + "x" * 199 + "\r\ny\u202c", None),
+        ("\u202b" + "x" * 198 + "\r\ny\u202c", "x" * 198 + " y"),
+    ],
+    ids=ascii,
+)
+def test_a_name_is_taken_as_other_programs_copy_it(copied: str, name: str | None) -> None:
+    assert taken(copied) == name
+
+
+@pytest.mark.parametrize("empty", ["\u202b\u202c", "\t\n", "\u2066 \n\u2069"], ids=ascii)
+def test_a_name_of_nothing_that_is_seen_is_none(empty: str) -> None:
+    assert taken(empty) is None
+
+
+@given(st.text())
+def test_a_name_that_was_taken_is_taken_again_as_it_is(text: str) -> None:
+    name = taken(text) or "x"
+
+    assert taken(name) == name
+    assert not CONTROL.search(name)
+    assert len(name.splitlines()) == 1
 
 
 @given(st.text())

@@ -149,17 +149,17 @@ class Shop:
     async def call_out(self) -> None:
         await self.call(outgoing=True)
 
-    async def message(self) -> None:
+    async def message(self, channel: str = "SMS") -> None:
         message = Message(
-            id="1", channel="SMS", phone=NUMBER, handle=None, name="", text="Hello", sent_at=NOW
+            id="1", channel=channel, phone=NUMBER, handle=None, name="", text="Hello", sent_at=NOW
         )
         async with self.database.transaction() as session:
             await receive_message(session, message, HERE)
 
-    async def form(self) -> None:
+    async def form(self, code: str = "Contact") -> None:
         form = Form(
             key="1",
-            code="Contact",
+            code=code,
             name="Anna",
             phones=[NUMBER],
             emails=[],
@@ -467,6 +467,24 @@ async def test_names_of_lines_with_the_same_number_in_them_are_different(
     await shop.call(line=told)
 
     assert await shop.stands() == "New"
+
+
+@pytest.mark.parametrize("written", ["Web  Chat", "web\u00a0chat", "Web \u2009Chat"], ids=ascii)
+async def test_a_channel_is_the_same_with_other_spaces(shop: Shop, written: str) -> None:
+    await shop.hang("message_received", {"channel": written})
+
+    await shop.message(channel="Web Chat")
+
+    assert await shop.stands() == "Won"
+
+
+@pytest.mark.parametrize("written", ["call\u00a0 back", "\u202bcall\tback\u202c"], ids=ascii)
+async def test_a_form_is_the_same_with_other_spaces(shop: Shop, written: str) -> None:
+    await shop.hang("form_submitted", {"form": written})
+
+    await shop.form(code="Call back")
+
+    assert await shop.stands() == "Won"
 
 
 # Fields.
