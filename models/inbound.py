@@ -167,13 +167,15 @@ async def lock_crm_activities_of(session: AsyncSession, inbound_id: int) -> Sequ
     noted = _noted_of(inbound_id)
     item_ids = await session.scalars(noted.with_only_columns(CrmActivity.item_id))
     items = await lock_items(session, in_order(item_ids))
+    there = noted.where(CrmActivity.deleted_at.is_(None))
     found = await session.scalars(
-        noted.where(CrmActivity.deleted_at.is_(None))
-        .options(joinedload(CrmActivity.contact), joinedload(CrmActivity.company))
-        .with_for_update(key_share=True, of=CrmActivity)
-        .execution_options(populate_existing=True)
+        there.with_for_update(key_share=True).execution_options(populate_existing=True)
     )
     locked = found.all()
+    # Not in one, as in `lock_items`.
+    await session.execute(
+        there.options(joinedload(CrmActivity.contact), joinedload(CrmActivity.company))
+    )
     for each in locked:
         set_committed_value(each, "item", items.get(each.item_id or 0))
     return locked

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.contact_point import email, phone
 from models.crm_activity import CrmActivity
 from models.entering import enter_stage
+from models.history import HistoryEntry
 from models.inbound import Inbound, InboundOutcome
 from models.intake import Received
 from models.item import Deal, Item, Lead, lock_item
@@ -104,3 +105,21 @@ async def test_an_excluded_sender_who_answers_about_a_lead_that_is_being_moved_i
 
     assert (received.outcome, received.item_ids) == (InboundOutcome.NOTED, [lead_id])
     assert await office.count(Inbound) == 2
+
+
+async def test_a_recording_that_comes_while_the_client_is_put_right_is_told_of_the_right_one(
+    office: Office,
+) -> None:
+    wrong, right = anna(phone(NUMBER, region="DE")), anna()
+    await office.add(wrong, right)
+    [noted_id] = (await office.call()).crm_activity_ids
+
+    async with office.database.transaction() as session:
+        noted = await session.get_one(CrmActivity, noted_id, with_for_update=True)
+        told_again = asyncio.create_task(office.call(recording_url="https://pbx.example/1.mp3"))
+        await until(lambda: somebody_waits(office.database))
+        noted.contact_id = right.id
+    await told_again
+
+    [line] = await office.all(HistoryEntry, HistoryEntry.text.contains("later"))
+    assert (line.subject_type, line.subject_id) == ("contact", right.id)
