@@ -246,6 +246,10 @@ async def find_crm_activity(
     )
     item = None if item_id is None else await find_item(session, item_id, lock=lock)
     wanted = crm_activities_there(CrmActivity.id == crm_activity_id)
+    if item is None and lock:
+        # By itself, as there is no item to wait for: see `lock_items`.
+        alone = select(CrmActivity.id).where(CrmActivity.id == crm_activity_id)
+        await session.execute(alone.with_for_update(key_share=True))
     if item is None:
         wanted = wanted.options(joinedload(CrmActivity.contact), joinedload(CrmActivity.company))
     if lock:

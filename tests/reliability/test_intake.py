@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.contact_point import email, phone
-from models.crm_activity import CrmActivity
+from models.crm_activity import CrmActivity, find_crm_activity
 from models.entering import enter_stage
 from models.history import HistoryEntry
 from models.inbound import Inbound, InboundOutcome
@@ -123,3 +123,23 @@ async def test_a_recording_that_comes_while_the_client_is_put_right_is_told_of_t
 
     [line] = await office.all(HistoryEntry, HistoryEntry.text.contains("later"))
     assert (line.subject_type, line.subject_id) == ("contact", right.id)
+
+
+async def test_two_who_change_what_was_noted_for_a_client_alone_both_find_the_client(
+    office: Office,
+) -> None:
+    wrong, right = anna(phone(NUMBER, region="DE")), anna()
+    await office.add(wrong, right)
+    [noted_id] = (await office.call()).crm_activity_ids
+
+    async def told_in() -> int | None:
+        async with office.database.transaction() as session:
+            return (await find_crm_activity(session, noted_id, lock=True)).told_in.id
+
+    async with office.database.transaction() as session:
+        noted = await session.get_one(CrmActivity, noted_id, with_for_update=True)
+        second = asyncio.create_task(told_in())
+        await until(lambda: somebody_waits(office.database))
+        noted.contact_id = right.id
+
+    assert await second == right.id
